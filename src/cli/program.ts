@@ -1,0 +1,114 @@
+import { Command, CommanderError, Option } from 'commander'
+import { explain } from '#src/cli/failure.ts'
+import { keyImport, keyNew, keyShow } from '#src/cli/key.ts'
+import { exitCodesHelp, variablesHelp } from '#src/cli/options.ts'
+import { run } from '#src/cli/run.ts'
+import { type ExitCode, exitCodes, type Terminal } from '#src/cli/terminal.ts'
+import { validate } from '#src/cli/validate.ts'
+import { buildVersion, formatVersion } from '#src/cli/version.ts'
+import { nearest } from '#src/util/nearest.ts'
+
+/** Types of keys that can be made; kept apart from p2p/ so that --help loads no cryptography. */
+const newKeyTypes = ['ed25519', 'rsa', 'secp256k1'] as const
+
+async function runDemo(terminal: Terminal, once: boolean): Promise<ExitCode> {
+  try {
+    const { demo } = await import('#src/cli/demo.ts')
+    return await demo({ once, terminal, version: buildVersion() })
+  } catch (error) {
+    return explain(terminal, error)
+  }
+}
+
+/** Runs the command that `args` name and returns the exit code; without one, that is `run`. */
+export async function runProgram(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  let code: ExitCode = exitCodes.clean
+  const program = build(terminal, (result) => {
+    code = result
+  })
+  const [first = ''] = args
+  const names = program.commands.map((command) => command.name())
+  if (first !== '' && !first.startsWith('-') && ![...names, 'help'].includes(first)) {
+    const guess = nearest(first, names)
+    const suggestion = guess === undefined ? '' : ` Is it "${guess}"?`
+    terminal.err(`kitsune: there is no command "${first}".${suggestion} See kitsune --help.`)
+    return exitCodes.usage
+  }
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+    return code
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.clean : exitCodes.usage
+    return explain(terminal, error)
+  }
+}
+
+function build(terminal: Terminal, done: (code: ExitCode) => void): Command {
+  const width = terminal.columns
+  const program = new Command('kitsune')
+    .description('A libp2p reverse proxy for IPFS: one peer identity in front of a pool of nodes.')
+    .version(formatVersion(buildVersion()), '-V, --version', 'print version, commit, runtime and target')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.out(text.replace(/\n$/, '')),
+      writeErr: (text) => terminal.err(text.replace(/\n$/, '')),
+      getOutHelpWidth: () => width,
+      getErrHelpWidth: () => width,
+    })
+    .showHelpAfterError('(kitsune --help lists commands and variables)')
+  const full = () => `\n${variablesHelp(width)}\n\n${exitCodesHelp(width)}`
+  program.addHelpText('after', full)
+
+  program
+    .command('run', { isDefault: true })
+    .description('run an edge (also the default without a command)')
+    .addHelpText('after', full)
+    .action(async () => done(await run(terminal)))
+
+  program
+    .command('demo')
+    .description('run everything on this machine, with two embedded IPFS nodes and a client')
+    .option('--once', 'fetch, verify and end; exit code 0 only if every byte was right')
+    .action(async (options: { once?: boolean }) => done(await runDemo(terminal, options.once ?? false)))
+
+  program
+    .command('validate')
+    .description('check the environment and print the effective configuration, or all that is wrong')
+    .option('--connect', 'dial every backend as well; one that does not answer is a fault')
+    .addHelpText('after', full)
+    .action(async (options: { connect?: boolean }) =>
+      done(await validate(terminal, { connect: options.connect ?? false })),
+    )
+
+  addKeyCommands(program, terminal, done)
+  return program
+}
+
+function addKeyCommands(program: Command, terminal: Terminal, done: (code: ExitCode) => void): void {
+  const key = program
+    .command('key')
+    .description('make, show and import private keys')
+    .addHelpText('after', () => `\n${exitCodesHelp(terminal.columns)}`)
+  const out = '-o, --out <file>'
+  const outMeaning =
+    'where to keep it, mode 0600, never overwritten (default: identity.key in the data directory)'
+  key
+    .command('new')
+    .description('make a key')
+    .addOption(new Option('-t, --type <type>', 'type of key').choices(newKeyTypes).default('ed25519'))
+    .option(out, outMeaning)
+    .action(async (options: { type: (typeof newKeyTypes)[number]; out?: string }) =>
+      done(await keyNew(terminal, options)),
+    )
+  key
+    .command('show')
+    .description('show peer ID, type and public key of the identity in use, or of a key file')
+    .argument('[file]', 'a key file')
+    .action(async (file: string | undefined) => done(await keyShow(terminal, file)))
+  key
+    .command('import')
+    .description('keep a key that comes from elsewhere: libp2p protobuf, Kubo config file, or PEM (PKCS#8)')
+    .argument('<file>', 'the file to read; - is standard input')
+    .option(out, outMeaning)
+    .action(async (file: string, options: { out?: string }) => done(await keyImport(terminal, file, options)))
+}

@@ -1,0 +1,68 @@
+/** What the environment says, checked and with defaults applied. Durations in ms, sizes in bytes. */
+export interface Config {
+  readonly backends: readonly BackendConfig[]
+  /** Where the identity comes from; `created` is one that is made in `dataDir` when there is none yet. */
+  readonly identity:
+    | { readonly kind: 'file'; readonly path: string }
+    | { readonly kind: 'inline'; readonly value: string }
+    | { readonly kind: 'created'; readonly path: string }
+  readonly dataDir: string
+  /** Multiaddrs, as given or defaulted; those of IPv6 are there only where the machine has it. */
+  readonly listen: readonly string[]
+  /** Multiaddrs told to clients instead of the real ones; empty: public ones among the real ones. */
+  readonly announce: readonly string[]
+  /** `undefined` is off. */
+  readonly adminListen: { readonly host: string; readonly port: number } | undefined
+  readonly region: string
+  readonly log: { readonly level: LogLevel; readonly format: 'json' | 'pretty' }
+  /** Back identities per backend. */
+  readonly lanes: number
+  readonly miss: {
+    /** `fetch`: a backend with an RPC is told to fetch what no backend has. */
+    readonly mode: 'fetch' | 'dont-have'
+    readonly timeoutMs: number
+    /** Fetches under way at once, in all. */
+    readonly concurrency: number
+    /** Fetches that one client may cause per minute. */
+    readonly budgetPerMinute: number
+    /** After this long a client that asked for presence is told DONT_HAVE, and may still get the block. */
+    readonly answerAfterMs: number
+  }
+  /** Hot block cache; 0 is off. */
+  readonly cacheBytes: number
+  readonly maxConnections: number
+  readonly maxConnectionsPerAddress: number
+  readonly client: {
+    /** Wants one client may have outstanding; more are refused. */
+    readonly wants: number
+    /** Wants taken from one client per second; more are read later. `Infinity` is no limit. */
+    readonly wantsPerSecond: number
+    /** Block bytes sent to one client per second; more are sent later. `Infinity` is no limit. */
+    readonly bytesPerSecond: number
+    /** Block bytes queued for one client that reads slowly. */
+    readonly bufferBytes: number
+    /** Block bytes queued for all clients together. */
+    readonly bufferBytesTotal: number
+  }
+  readonly drainMs: number
+}
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent'
+
+/** One entry of `KITSUNE_BACKENDS`. */
+export type BackendConfig =
+  | {
+      readonly kind: 'rpc'
+      /** As given, without credentials: what logs and `/backends` call it. */
+      readonly name: string
+      /** Origin and base path, no trailing slash: `http://10.0.0.11:5001`. */
+      readonly url: string
+      /** Value of the `Authorization` header, if the RPC asks for one. A secret. */
+      readonly authorization?: string
+    }
+  | {
+      readonly kind: 'multiaddr'
+      readonly name: string
+      /** Ends in `/p2p/<peer ID>`. */
+      readonly multiaddr: string
+    }

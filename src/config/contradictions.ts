@@ -1,0 +1,95 @@
+import { resolve } from 'node:path'
+import { collide, hostPortOf } from '#src/config/addresses.ts'
+import { type Given, type Machine, type Problem, problem } from '#src/config/environment.ts'
+import { schema, type Values, type VariableKey } from '#src/config/schema.ts'
+import { formatDuration, formatSize } from '#src/config/values.ts'
+
+/**
+ * Returns what is wrong between variables that are each right. Only what was set can contradict: a default gives
+ * way to what is set beside it.
+ */
+export function contradictions(
+  values: Values,
+  given: ReadonlyMap<VariableKey, Given>,
+  machine: Machine,
+): Problem[] {
+  return [
+    ...keyFaults(values, given, machine),
+    ...misses(values, given),
+    ...ports(values),
+    ...atMost(
+      given,
+      'missAnswerAfter',
+      values.missAnswerAfter,
+      'missTimeout',
+      values.missTimeout,
+      formatDuration,
+    ),
+    ...atMost(
+      given,
+      'maxConnectionsPerAddress',
+      values.maxConnectionsPerAddress,
+      'maxConnections',
+      values.maxConnections,
+      String,
+    ),
+    ...atMost(
+      given,
+      'clientBuffer',
+      values.clientBuffer,
+      'clientBufferTotal',
+      values.clientBufferTotal,
+      formatSize,
+    ),
+  ]
+}
+
+/** Returns what is wrong about where the identity comes from. */
+export function keyFaults(
+  values: Pick<Values, 'key' | 'keyFile'>,
+  given: ReadonlyMap<VariableKey, Given>,
+  machine: Machine,
+): Problem[] {
+  if (values.key !== undefined && values.keyFile !== undefined) {
+    const message = `contradicts ${schema.keyFile.name}, which is set too (${given.get('keyFile')?.origin}); keep one`
+    return [problem('key', '(hidden)', message)]
+  }
+  if (values.keyFile === undefined || machine.exists(resolve(machine.cwd, values.keyFile))) return []
+  const message = 'names a file that does not exist; "kitsune key new --out FILE" makes one'
+  return [problem('keyFile', values.keyFile, message)]
+}
+
+function misses(values: Values, given: ReadonlyMap<VariableKey, Given>): Problem[] {
+  if (!given.has('miss') || values.miss !== 'fetch' || values.backends === undefined) return []
+  if (values.backends.some(({ kind }) => kind === 'rpc')) return []
+  const message = `needs a backend with an RPC (http://…), and ${schema.backends.name} has none`
+  return [problem('miss', 'fetch', message)]
+}
+
+function ports(values: Values): Problem[] {
+  const problems: Problem[] = []
+  const listen = values.listen ?? []
+  for (const [index, address] of listen.entries()) {
+    const rival = listen.slice(0, index).find((other) => collide(hostPortOf(other), hostPortOf(address)))
+    if (rival !== undefined) problems.push(problem('listen', address, `wants the same port as ${rival}`))
+  }
+  const admin = values.adminListen
+  const rival = admin && listen.find((address) => collide(hostPortOf(address), admin))
+  if (admin && rival) {
+    const found = admin.host.includes(':') ? `[${admin.host}]:${admin.port}` : `${admin.host}:${admin.port}`
+    problems.push(problem('adminListen', found, `wants the same port as ${rival} of ${schema.listen.name}`))
+  }
+  return problems
+}
+
+function atMost(
+  given: ReadonlyMap<VariableKey, Given>,
+  key: VariableKey,
+  value: number | undefined,
+  limitKey: VariableKey,
+  limit: number | undefined,
+  format: (value: number) => string,
+): Problem[] {
+  if (!given.has(key) || value === undefined || limit === undefined || value <= limit) return []
+  return [problem(key, format(value), `is more than ${schema[limitKey].name}, which is ${format(limit)}`)]
+}

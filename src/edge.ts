@@ -1,0 +1,242 @@
+import { publicKeyToProtobuf } from '@libp2p/crypto/keys'
+import type { Libp2p } from 'libp2p'
+import type { Config } from '#src/config/config.ts'
+import { digestOf, knowsHash } from '#src/content/digest.ts'
+import { linksOf } from '#src/content/links.ts'
+import { createAdmin, type Readiness } from '#src/http/admin.ts'
+import { createFrontWeb } from '#src/http/front.ts'
+import { type Served, serveHttp } from '#src/http/serve.ts'
+import { Front } from '#src/p2p/front.ts'
+import { Gate } from '#src/p2p/gater.ts'
+import { connectionsByTransport, createFrontHost, createLaneHost, type FrontHost } from '#src/p2p/host.ts'
+import { type Identity, laneKey } from '#src/p2p/identity.ts'
+import { BackendPool } from '#src/p2p/pool.ts'
+import { Relay, tickMs } from '#src/relay/relay.ts'
+import { libp2pLogger } from '#src/telemetry/libp2p-logger.ts'
+import { createLog, type Log } from '#src/telemetry/log.ts'
+import { createMetrics, type Metrics } from '#src/telemetry/metrics.ts'
+
+/**
+ * The composition root: every part is built here from the config, started in one order and stopped in the
+ * reverse. Nothing else knows how the parts fit together.
+ */
+
+export interface RunningEdge {
+  /** Takes no new connections and no new wants; resolves once nothing is pending. */
+  drain(): Promise<void>
+  /** Closes everything at once. Idempotent. */
+  stop(): Promise<void>
+  /** Settles when the edge has stopped. */
+  readonly finished: Promise<void>
+  /** Where it really listens, with `/p2p/<peer ID>`. */
+  readonly listening: readonly string[]
+  /** Where the admin API listens; undefined when it is off. */
+  readonly admin: { readonly host: string; readonly port: number } | undefined
+}
+
+export interface EdgeOptions {
+  readonly identity: Identity
+  readonly laneSeed: Uint8Array
+  readonly version: { readonly version: string; readonly commit: string; readonly runtime: string }
+}
+
+/** Starts an edge; resolves once it listens. Rejects with what an operator has to mend. */
+export async function startEdge(config: Config, options: EdgeOptions): Promise<RunningEdge> {
+  const { version, identity } = options
+  const log = createLog({ ...config.log, region: config.region, version: version.version })
+  const relay = createRelay(config, log)
+  const gate = new Gate({ refused: (reason) => relay.counters.refusedClient[reason]++ }, config)
+  const hosts = await createLaneHosts(config, options, log)
+  const pool = new BackendPool(config.backends, { relay, hosts, log })
+  const frontHost = await createFrontHost({
+    privateKey: identity.privateKey,
+    version: version.version,
+    listen: config.listen,
+    announce: config.announce,
+    gate,
+    handleRequest: createFrontWeb().fetch,
+    logger: libp2pLogger(log),
+  })
+  const front = new Front(frontHost.node, relay)
+  const metrics = createMetrics({
+    counters: relay.counters,
+    gauges: () => relay.gauges,
+    backends: () => pool.status,
+    connections: () => connectionsByTransport(frontHost.node),
+    version: version.version,
+    commit: version.commit,
+    region: config.region,
+    runtime: version.runtime,
+  })
+  const edge = new Edge({ config, log, relay, gate, hosts, pool, frontHost, front, metrics, options })
+  try {
+    await edge.start()
+  } catch (error) {
+    await edge.stop()
+    throw error
+  }
+  return edge
+}
+
+interface Parts {
+  readonly config: Config
+  readonly log: Log
+  readonly relay: Relay
+  readonly gate: Gate
+  readonly hosts: readonly Libp2p[]
+  readonly pool: BackendPool
+  readonly frontHost: FrontHost
+  readonly front: Front
+  readonly metrics: Metrics
+  readonly options: EdgeOptions
+}
+
+class Edge implements RunningEdge {
+  readonly finished: Promise<void>
+  listening: readonly string[] = []
+  admin: Served['address'] | undefined
+  readonly #parts: Parts
+  readonly #finish: () => void
+  #adminServer: Served | undefined
+  #ticker: ReturnType<typeof setInterval> | undefined
+  #draining = false
+  #stopping: Promise<void> | undefined
+
+  constructor(parts: Parts) {
+    const finished = Promise.withResolvers<void>()
+    this.#parts = parts
+    this.finished = finished.promise
+    this.#finish = finished.resolve
+  }
+
+  /** Backends first, so that the first client finds them; the doors last. */
+  async start(): Promise<void> {
+    const { config, relay, pool, front, frontHost, metrics, log } = this.#parts
+    const startedMs = performance.now()
+    metrics.start()
+    this.#ticker = setInterval(() => relay.tick(), tickMs)
+    await pool.start()
+    await front.start()
+    await frontHost.node.start()
+    const self = frontHost.node.peerId.toString()
+    this.listening = frontHost.listening().map((address) => withPeer(address.toString(), self))
+    if (config.adminListen !== undefined) {
+      this.#adminServer = await serveHttp(this.#adminApp().fetch, config.adminListen)
+      this.admin = this.#adminServer.address
+    }
+    if (frontHost.aead === 'wasm') log.warn({}, 'The native cipher did not load: encryption is slower')
+    log.info(
+      {
+        peer: self,
+        listening: this.listening,
+        admin: this.admin,
+        ms: Math.round(performance.now() - startedMs),
+      },
+      'Kitsune listens',
+    )
+  }
+
+  async drain(): Promise<void> {
+    const { gate, relay, log } = this.#parts
+    if (this.#draining) return
+    this.#draining = true
+    gate.close()
+    relay.drain()
+    log.info({ pending: relay.gauges.pending }, 'Draining')
+    await new Promise<void>((resolve) => {
+      const check = setInterval(() => {
+        if (!relay.idle && this.#stopping === undefined) return
+        clearInterval(check)
+        resolve()
+      }, tickMs)
+    })
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async #stop(): Promise<void> {
+    const { front, frontHost, pool, hosts, metrics, log } = this.#parts
+    front.stop()
+    await frontHost.node.stop()
+    await pool.stop()
+    await Promise.all(hosts.map((host) => host.stop()))
+    await this.#adminServer?.stop()
+    clearInterval(this.#ticker)
+    metrics.stop()
+    log.info({}, 'Kitsune stopped')
+    this.#finish()
+  }
+
+  get #readiness(): Readiness {
+    const ready = this.#parts.pool.status.filter((backend) => backend.state === 'ready').length
+    if (this.#draining) return { ready: false, draining: true, reason: 'draining' }
+    if (ready === 0) return { ready: false, draining: false, reason: 'no backend is ready' }
+    return { ready: true, draining: false }
+  }
+
+  #adminApp() {
+    const { pool, frontHost, metrics, log, options } = this.#parts
+    return createAdmin({
+      readiness: () => this.#readiness,
+      backends: () => pool.status,
+      identity: () => ({
+        id: frontHost.node.peerId.toString(),
+        publicKey: publicKeyToProtobuf(options.identity.privateKey.publicKey),
+        addresses: this.#addresses(),
+        agentVersion: `kitsune/${options.version.version}`,
+        protocols: frontHost.node.getProtocols(),
+      }),
+      metrics,
+      onError: (error, path) => log.error({ err: error, path }, 'Admin request failed'),
+    })
+  }
+
+  /** What clients are told; where that is nothing, as on a private network, where it listens. */
+  #addresses(): string[] {
+    const advertised = this.#parts.frontHost.advertised().map((address) => address.toString())
+    return advertised.length > 0 ? advertised : [...this.listening]
+  }
+}
+
+function createRelay(config: Config, log: Log): Relay {
+  const { client, miss } = config
+  return new Relay(
+    {
+      clock: { now: () => performance.now() },
+      digestOf,
+      knowsHash,
+      linksOf,
+      observer: {
+        backendState: (backend, state, reason) => {
+          if (state === 'ready') log.info({ backend }, 'Backend is ready')
+          else log.warn({ backend, state, reason }, 'Backend is not ready')
+        },
+      },
+    },
+    {
+      client: { ...client, fetchesPerMinute: miss.budgetPerMinute },
+      miss,
+      cacheBytes: config.cacheBytes,
+      lanes: config.lanes,
+    },
+  )
+}
+
+async function createLaneHosts(config: Config, options: EdgeOptions, log: Log): Promise<Libp2p[]> {
+  return Promise.all(
+    Array.from({ length: config.lanes }, async (_, lane) =>
+      createLaneHost({
+        privateKey: await laneKey(options.laneSeed, lane),
+        version: options.version.version,
+        logger: libp2pLogger(log),
+      }),
+    ),
+  )
+}
+
+function withPeer(address: string, peer: string): string {
+  return address.includes('/p2p/') ? address : `${address}/p2p/${peer}`
+}

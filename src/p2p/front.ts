@@ -1,0 +1,115 @@
+import type { Connection, PeerId, Stream } from '@libp2p/interface'
+import type { Libp2p } from 'libp2p'
+import { protocols } from '#src/bitswap/protocol.ts'
+import { Inbound } from '#src/p2p/inbound.ts'
+import { Outbound } from '#src/p2p/outbound.ts'
+import type { FrontPeer } from '#src/relay/front-peer.ts'
+import type { Relay } from '#src/relay/relay.ts'
+
+/**
+ * Clients at the front: Bitswap streams of the public identity, one session per peer.
+ *
+ * Invariant: a session begins with a peer's first Bitswap stream and ends with its last connection; an
+ * answer goes out on a stream of ours, since js-ipfs ignores replies on its own. Memory: one session per
+ * connected peer that speaks Bitswap.
+ */
+
+/** Streams one client may have open; js-ipfs opens one per message, Kubo keeps one. */
+const maxStreams = 256
+/** Messages that are not whole yet, of one client. */
+const maxHeldBytes = 8 * 1024 * 1024
+/** js-ipfs drops incoming streams that are idle for 30 s, Helia after 10 s, without telling. */
+const idleMs = 5_000
+const sweepMs = 1_000
+
+interface Session {
+  readonly inbound: Inbound
+  readonly outbound: Outbound
+  readonly peer: FrontPeer
+}
+
+export class Front {
+  readonly #node: Libp2p
+  readonly #relay: Relay
+  readonly #sessions = new Map<string, Session>()
+  #sweeper: ReturnType<typeof setInterval> | undefined
+
+  constructor(node: Libp2p, relay: Relay) {
+    this.#node = node
+    this.#relay = relay
+  }
+
+  /** Serves Bitswap from now on; to be called before the node listens. */
+  async start(): Promise<void> {
+    await this.#node.handle([...protocols], (stream, connection) => this.#accept(stream, connection), {
+      maxInboundStreams: maxStreams * 2,
+      maxOutboundStreams: 16,
+    })
+    this.#node.addEventListener('peer:disconnect', (event) => this.#disconnected(event.detail))
+    this.#sweeper = setInterval(() => this.#sweep(), sweepMs)
+  }
+
+  stop(): void {
+    clearInterval(this.#sweeper)
+    for (const peer of [...this.#sessions.keys()]) this.#end(peer)
+  }
+
+  #accept(stream: Stream, connection: Connection): void {
+    const id = connection.remotePeer.toString()
+    const session = this.#sessions.get(id) ?? this.#begin(id, connection.remotePeer)
+    session.inbound.add(stream)
+  }
+
+  #begin(id: string, remote: PeerId): Session {
+    const connected = (): Connection[] =>
+      this.#node.getConnections(remote).filter((connection) => connection.status === 'open')
+    let offered: string[] = [...protocols]
+    const outbound: Outbound = new Outbound({
+      open: async (signal) => {
+        const connection = connected().at(-1)
+        if (connection === undefined) throw new Error('no connection to the client')
+        const stream = await connection.newStream(offered, { signal, maxOutboundStreams: 16 })
+        // What it spoke last time is offered first: one round trip instead of up to four.
+        offered = [stream.protocol, ...protocols.filter((protocol) => protocol !== stream.protocol)]
+        return stream
+      },
+      take: (version) => peer.take(version),
+      stuck: (error) => {
+        const reason = error instanceof Error ? error : new Error(String(error))
+        for (const connection of connected()) connection.abort(reason)
+      },
+    })
+    const peer: FrontPeer = this.#relay.connectClient(outbound)
+    const inbound = new Inbound({
+      receive: (message) => peer.receive(message),
+      refuse: (reason) => peer.refuse(reason),
+      maxStreams,
+      maxHeldBytes,
+    })
+    const session = { inbound, outbound, peer }
+    this.#sessions.set(id, session)
+    return session
+  }
+
+  #disconnected(remote: PeerId): void {
+    if (this.#node.getConnections(remote).some((connection) => connection.status === 'open')) return
+    this.#end(remote.toString())
+  }
+
+  #end(id: string): void {
+    const session = this.#sessions.get(id)
+    if (session === undefined) return
+    this.#sessions.delete(id)
+    session.outbound.close()
+    session.inbound.close()
+    session.peer.close()
+  }
+
+  #sweep(): void {
+    const nowMs = performance.now()
+    for (const session of this.#sessions.values()) {
+      session.outbound.closeIdle(nowMs, idleMs)
+      session.inbound.sweep(nowMs)
+    }
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * The two kinds of libp2p host: the front, which is the public identity and never dials, and the lanes,
+ * which are private identities that only dial backends. The libraries' own limits are set so that they
+ * never decide: on the front the gate counts sockets, and stream limits are given with each handler.
+ *
+ * The front keeps nothing about a peer but its open connections.
+ */
+
+import { yamux } from '@chainsafe/libp2p-yamux'
+import { identify } from '@libp2p/identify'
+import type { ComponentLogger, Connection, PeerId, PrivateKey } from '@libp2p/interface'
+import { mplex } from '@libp2p/mplex'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import { ping } from '@libp2p/ping'
+import { tcp } from '@libp2p/tcp'
+import { CODE_P2P, type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import { createLibp2p, type Libp2p, type Libp2pInit } from 'libp2p'
+import { publicOnly } from '#src/p2p/addresses.ts'
+import { forgetOthers } from '#src/p2p/forgetful-peer-store.ts'
+import type { Gate } from '#src/p2p/gater.ts'
+import { nativeNoise } from '#src/p2p/noise.ts'
+import { type RequestHandler, webTransport } from '#src/p2p/web-listener.ts'
+
+const mebibyte = 1024 * 1024
+
+/** From the first byte to an encrypted, multiplexed connection: for slow phones far away, and no longer. */
+const upgradeTimeoutMs = 10_000
+/** From opening a stream to knowing its protocol. */
+const negotiationTimeoutMs = 10_000
+/** TCP clients without a word for this long are closed; yamux pings twice a minute, mplex never. */
+const idleTimeoutMs = 30 * 60_000
+const keepAliveAfterMs = 60_000
+
+/** Streams of one connection, whatever their protocol; js-ipfs opens one per message. */
+const streamsPerConnection = 1_024
+/** Streams that arrive while the connection is still being handed over; one more ends the connection. */
+const earlyStreams = 256
+
+interface HostOptions {
+  readonly privateKey: PrivateKey
+  /** Of this program; peers see `kitsune/<version>`. */
+  readonly version: string
+  readonly logger?: ComponentLogger
+}
+
+export interface FrontHostOptions extends HostOptions {
+  /** Multiaddrs: `/ip4|ip6/…/tcp/N` and `/ip4|ip6/…/tcp/N/ws`. */
+  readonly listen: readonly string[]
+  /** Multiaddrs told to clients; empty: the public ones among the real ones. */
+  readonly announce: readonly string[]
+  readonly gate: Gate
+  /** Answers plain HTTP on the WebSocket ports. */
+  readonly handleRequest: RequestHandler
+}
+
+export interface FrontHost {
+  /** Not started yet: register handlers first, so that the first client finds them. */
+  readonly node: Libp2p
+  /** Which cipher runs; `wasm` is worth a warning. */
+  readonly aead: 'sodium' | 'wasm'
+  /** What clients are told, each with `/p2p/<peer ID>`; never a private address unless announced. */
+  advertised(): Multiaddr[]
+  /** Where it really listens, wildcards resolved; for logs, never for clients. */
+  listening(): Multiaddr[]
+}
+
+/** Returns the public identity's host, not started. Identify, ping and what `node.handle` adds is all it speaks. */
+export async function createFrontHost(options: FrontHostOptions): Promise<FrontHost> {
+  const { privateKey, gate, handleRequest } = options
+  const self = peerIdFromPrivateKey(privateKey)
+  const { encrypter, aead } = nativeNoise()
+  let listening = (): Multiaddr[] => []
+  const advertised = (): Multiaddr[] => {
+    const announced = options.announce.map((address) => multiaddr(address))
+    const known = announced.length > 0 ? announced : publicOnly(listening())
+    return known.map((address) => address.decapsulateCode(CODE_P2P).encapsulate(`/p2p/${self}`))
+  }
+  const node = await createLibp2p({
+    ...common(options),
+    start: false,
+    addresses: { listen: [...options.listen], announceFilter: advertised },
+    connectionGater: gate.connectionGater(),
+    connectionManager: {
+      ...timeouts,
+      // Who is on this list passes the library's own limits unasked. The gate has the say.
+      allow: ['/ip4/0.0.0.0/ipcidr/0', '/ip6/::/ipcidr/0'],
+      maxConnections: Number.MAX_SAFE_INTEGER,
+    },
+    // A ping to every client every ten seconds buys nothing: dead sockets end by keep-alive and idle timeout.
+    connectionMonitor: { enabled: false },
+    transports: [
+      tcp({
+        inboundSocketInactivityTimeout: idleTimeoutMs,
+        listenOpts: { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveAfterMs },
+        backlog: 4_096,
+      }),
+      webTransport({ gate, handleRequest }),
+    ],
+    connectionEncrypters: [encrypter],
+    streamMuxers: muxers({ windowBytes: 2 * mebibyte }),
+    services: {
+      identify: identify({ runOnConnectionOpen: false, maxInboundStreams: 8 }),
+      ping: ping({ maxInboundStreams: 8 }),
+      shell: (components: Components) => {
+        listening = () => components.transportManager.getAddrs()
+        listConnectionsQuickly(components)
+        forgetOthers(components.peerStore, self)
+        return {}
+      },
+    },
+  })
+  return { node: node as unknown as Libp2p, aead, advertised, listening: () => listening() }
+}
+
+export interface LaneHostOptions extends HostOptions {}
+
+/** Returns a started host that dials backends over TCP, accepts nobody and answers identify and ping only. */
+export async function createLaneHost(options: LaneHostOptions): Promise<Libp2p> {
+  const node = await createLibp2p({
+    ...common(options),
+    addresses: { listen: [], announceFilter: () => [] },
+    connectionGater: { denyInboundConnection: () => true },
+    connectionManager: { ...timeouts, reconnectRetries: 0 },
+    // The one thing that finds a backend whose machine vanished without a word. Slow is not gone: a busy
+    // event loop on either side must not cost a lane.
+    connectionMonitor: { pingInterval: 15_000, pingTimeout: { minTimeout: 15_000, maxTimeout: 30_000 } },
+    transports: [
+      tcp({
+        outboundSocketInactivityTimeout: idleTimeoutMs,
+        dialOpts: { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveAfterMs },
+      }),
+    ],
+    connectionEncrypters: [nativeNoise().encrypter],
+    streamMuxers: muxers({ windowBytes: 4 * mebibyte }),
+    services: { identify: identify({ maxInboundStreams: 8 }), ping: ping({ maxInboundStreams: 8 }) },
+  })
+  return node as unknown as Libp2p
+}
+
+/** Returns how many connections are open, by transport. */
+export function connectionsByTransport(node: Libp2p): { tcp: number; ws: number } {
+  const counts = { tcp: 0, ws: 0 }
+  for (const { remoteAddr } of node.getConnections()) {
+    if (remoteAddr.getComponents().some((component) => component.name === 'ws')) counts.ws++
+    else counts.tcp++
+  }
+  return counts
+}
+
+const timeouts = {
+  inboundUpgradeTimeout: upgradeTimeoutMs,
+  inboundStreamProtocolNegotiationTimeout: negotiationTimeoutMs,
+  outboundStreamProtocolNegotiationTimeout: negotiationTimeoutMs,
+}
+
+function common(options: HostOptions): Pick<Libp2pInit, 'privateKey' | 'nodeInfo' | 'logger'> {
+  const { privateKey, version, logger } = options
+  const nodeInfo = { name: 'kitsune', version, userAgent: `kitsune/${version}` }
+  return { privateKey, nodeInfo, ...(logger && { logger }) }
+}
+
+/**
+ * yamux before mplex: the other order breaks early muxer negotiation with Helia; js-ipfs speaks mplex only.
+ * The read buffer holds twice the window: a stream that is paused may still get all that its window allows,
+ * and overflowing it would end the stream. The initial window stays the default, it is also what the library
+ * believes of the peer.
+ */
+function muxers(options: { windowBytes: number }): NonNullable<Libp2pInit['streamMuxers']> {
+  const { windowBytes } = options
+  return [
+    yamux({
+      maxInboundStreams: streamsPerConnection,
+      maxOutboundStreams: streamsPerConnection,
+      maxEarlyStreams: earlyStreams,
+      streamOptions: { maxStreamWindowSize: windowBytes, maxReadBufferLength: 2 * windowBytes },
+    }),
+    // More than five new streams a second would end the connection, and js-ipfs opens one per message.
+    mplex({ disconnectThreshold: 1e9, maxEarlyStreams: earlyStreams } as Parameters<typeof mplex>[0]),
+  ]
+}
+
+/** What libp2p hands to the parts it is made of. */
+type Components = Parameters<NonNullable<Libp2pInit['transports']>[number]>[0]
+
+/**
+ * The library lists its connections by concatenating an array per peer, twice for each new connection:
+ * quadratic work, seconds per connection at tens of thousands. This lists them once through.
+ */
+function listConnectionsQuickly({ connectionManager }: Components): void {
+  const ofPeer = connectionManager.getConnections.bind(connectionManager)
+  connectionManager.getConnections = (peer?: PeerId): Connection[] =>
+    peer === undefined ? [...connectionManager.getConnectionsMap().values()].flat() : ofPeer(peer)
+}

@@ -1,0 +1,83 @@
+/**
+ * Noise with an AEAD that works on every runtime: wasm for short frames, libsodium for long ones, wasm for
+ * all where the addon does not load. The library's default is broken on Bun for frames of 1200 bytes and
+ * more (its node:crypto has no chacha20-poly1305).
+ *
+ * Stateless; allocates one buffer per frame and keeps none.
+ */
+
+import { type ICryptoInterface, noise } from '@chainsafe/libp2p-noise'
+import { asCrypto, defaultCrypto } from '@chainsafe/libp2p-noise/crypto'
+import { type SodiumAead, sodium } from '#src/p2p/sodium.ts'
+
+const tagBytes = 16
+
+/** Below this many bytes of plaintext the call into the addon costs more than wasm's slower cipher. */
+const sodiumFromBytes = 400
+
+type Aead = Pick<ICryptoInterface, 'chaCha20Poly1305Encrypt' | 'chaCha20Poly1305Decrypt'>
+
+/** Returns the AEAD that uses `addon` for long frames; the same bytes as wasm, frame by frame. */
+export function hybridAead(addon: SodiumAead): Aead {
+  return {
+    chaCha20Poly1305Encrypt(plaintext, nonce, ad, k) {
+      if (plaintext.byteLength < sodiumFromBytes) {
+        return asCrypto.chaCha20Poly1305Encrypt(plaintext, nonce, ad, k)
+      }
+      const sealed = Buffer.allocUnsafe(plaintext.byteLength + tagBytes)
+      addon.crypto_aead_chacha20poly1305_ietf_encrypt(
+        sealed,
+        plaintext.subarray(),
+        orNull(ad),
+        null,
+        nonce,
+        k,
+      )
+      return sealed
+    },
+    chaCha20Poly1305Decrypt(ciphertext, nonce, ad, k, dst) {
+      const plaintextBytes = ciphertext.byteLength - tagBytes
+      if (plaintextBytes < sodiumFromBytes) {
+        return asCrypto.chaCha20Poly1305Decrypt(ciphertext, nonce, ad, k, dst)
+      }
+      // `dst` may be the ciphertext's own memory: libsodium checks the tag first and works in place.
+      const opened = dst?.byteLength === plaintextBytes ? dst : Buffer.allocUnsafe(plaintextBytes)
+      addon.crypto_aead_chacha20poly1305_ietf_decrypt(
+        opened,
+        null,
+        ciphertext.subarray(),
+        orNull(ad),
+        nonce,
+        k,
+      )
+      return opened
+    },
+  }
+}
+
+function orNull(ad: Uint8Array): Uint8Array | null {
+  return ad.byteLength === 0 ? null : ad
+}
+
+/** What `nativeNoise` made. */
+export interface NativeNoise {
+  /** For libp2p's `connectionEncrypters`. */
+  readonly encrypter: ReturnType<typeof noise>
+  /** `wasm`: the addon did not load, bulk transfer costs about eight times the CPU; worth a warning at start. */
+  readonly aead: 'sodium' | 'wasm'
+}
+
+/**
+ * Returns the Noise connection encrypter and which AEAD it got. `addon` is for tests and measurements:
+ * `undefined` forces wasm.
+ */
+export function nativeNoise(options: { addon: SodiumAead | undefined } = { addon: sodium }): NativeNoise {
+  const { addon } = options
+  const crypto: ICryptoInterface = { ...defaultCrypto, ...asCryptoAead, ...(addon && hybridAead(addon)) }
+  return { encrypter: noise({ crypto }), aead: addon ? 'sodium' : 'wasm' }
+}
+
+const asCryptoAead: Aead = {
+  chaCha20Poly1305Encrypt: asCrypto.chaCha20Poly1305Encrypt,
+  chaCha20Poly1305Decrypt: asCrypto.chaCha20Poly1305Decrypt,
+}

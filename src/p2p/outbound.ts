@@ -1,0 +1,130 @@
+import type { Stream } from '@libp2p/interface'
+import { Uint8ArrayList } from 'uint8arraylist'
+import { type Version, versionOf } from '#src/bitswap/protocol.ts'
+import type { Link } from '#src/relay/ports.ts'
+
+/**
+ * The sending side of one peer: a single Bitswap stream, opened when there is something to send and kept,
+ * because opening one costs about a millisecond. It takes a message only when the stream has room, so what
+ * a slow reader does not read stays where it can be bounded.
+ *
+ * Invariant: one message at a time is out of the relay's hands; if the stream breaks before it left, it is
+ * sent again on a new one. Memory: that message and the stream's own window.
+ */
+
+export interface OutboundOptions {
+  /** Opens a Bitswap stream to the peer; rejects when there is no connection. */
+  readonly open: (signal: AbortSignal) => Promise<Stream>
+  /** Returns the next message, in pieces, or undefined when there is none. */
+  readonly take: (version: Version) => Uint8Array[] | undefined
+  /** The peer takes nothing, or no stream can be opened: what is queued for it will not be read. */
+  readonly stuck: (error: unknown) => void
+}
+
+const openTimeoutMs = 10_000
+/** A reader that takes nothing for this long is given up. */
+const stuckMs = 120_000
+/** After a clean close a peer has this long to close its own side. */
+const closeTimeoutMs = 10_000
+const attempts = 3
+
+export class Outbound implements Link {
+  readonly #options: OutboundOptions
+  #stream: Stream | undefined
+  #unsent: Uint8Array[] | undefined
+  #running = false
+  #again = false
+  #closed = false
+  #sentMs = 0
+
+  constructor(options: OutboundOptions) {
+    this.#options = options
+  }
+
+  /** There may be something to send. What comes in the same turn of the loop goes out together. */
+  wake(): void {
+    this.#again = true
+    if (this.#running || this.#closed) return
+    this.#running = true
+    setImmediate(() => this.#run())
+  }
+
+  /** Closes a stream that nothing was sent on for `idleMs`; peers drop idle ones without a word. */
+  closeIdle(nowMs: number, idleMs: number): void {
+    const stream = this.#stream
+    if (stream === undefined || this.#running || nowMs - this.#sentMs < idleMs) return
+    this.#stream = undefined
+    closeSoon(stream)
+  }
+
+  /** Ends it; nothing is sent any more. */
+  close(): void {
+    this.#closed = true
+    this.#unsent = undefined
+    const stream = this.#stream
+    this.#stream = undefined
+    stream?.abort(new Error('peer is gone'))
+  }
+
+  async #run(): Promise<void> {
+    let failures = 0
+    while (!this.#closed) {
+      try {
+        await this.#drain()
+        if (!this.#again) break
+      } catch (error) {
+        this.#stream?.abort(error instanceof Error ? error : new Error(String(error)))
+        this.#stream = undefined
+        if (++failures >= attempts && !this.#closed) {
+          this.#options.stuck(error)
+          break
+        }
+      }
+    }
+    this.#running = false
+    if (this.#again && !this.#closed && failures < attempts) this.wake()
+  }
+
+  /** Sends until there is nothing more, waiting whenever the stream is full. */
+  async #drain(): Promise<void> {
+    while (!this.#closed) {
+      const stream = this.#stream ?? (await this.#open())
+      if (this.#closed) return
+      this.#again = false
+      this.#unsent ??= this.#options.take(versionOf(stream.protocol))
+      if (this.#unsent === undefined) return
+      this.#sentMs = performance.now()
+      const hasRoom = stream.send(new Uint8ArrayList(...this.#unsent))
+      if (!hasRoom) await stream.onDrain({ signal: AbortSignal.timeout(stuckMs) })
+      this.#unsent = undefined
+    }
+  }
+
+  async #open(): Promise<Stream> {
+    const stream = await this.#options.open(AbortSignal.timeout(openTimeoutMs))
+    if (this.#closed) {
+      stream.abort(new Error('peer is gone'))
+      return stream
+    }
+    const forget = (): void => {
+      if (this.#stream === stream) this.#stream = undefined
+    }
+    stream.addEventListener('close', forget, { once: true })
+    // Nothing is ever answered on a stream of ours; whatever comes is not kept.
+    stream.addEventListener('message', ignore)
+    this.#stream = stream
+    return stream
+  }
+}
+
+/** Closes our side without waiting, and the whole stream if the peer does not follow. */
+export function closeSoon(stream: Stream): void {
+  stream.close({ signal: AbortSignal.timeout(closeTimeoutMs) }).catch(ignore)
+  const timer = setTimeout(() => {
+    if (stream.status !== 'closed') stream.abort(new Error('not closed by its peer'))
+  }, closeTimeoutMs)
+  timer.unref?.()
+  stream.addEventListener('close', () => clearTimeout(timer), { once: true })
+}
+
+function ignore(): void {}

@@ -1,0 +1,116 @@
+import type { Libp2p } from 'libp2p'
+import { CID } from 'multiformats/cid'
+import { maxBlockBytes, protocols } from '#src/bitswap/protocol.ts'
+import type { BackendConfig } from '#src/config/config.ts'
+import { LaneConnection } from '#src/p2p/back.ts'
+import { BackendAddress } from '#src/p2p/backend-address.ts'
+import type { BackendStatus } from '#src/pool/backend.ts'
+import type { Backend } from '#src/relay/backend.ts'
+import type { FetchByRpc } from '#src/relay/ports.ts'
+import type { Relay } from '#src/relay/relay.ts'
+import { KuboRpc } from '#src/rpc/kubo.ts'
+import type { Log } from '#src/telemetry/log.ts'
+import { fromKey } from '#src/util/bytes.ts'
+
+/**
+ * The backends as the shell sees them: each with its address, its RPC and its lanes' connections.
+ *
+ * Invariant: every backend has a connection loop per lane from `start` to `stop`. Memory: what those hold.
+ */
+
+export interface PoolDeps {
+  readonly relay: Relay
+  /** One host per lane, each with an identity of its own, shared by all backends. */
+  readonly hosts: readonly Libp2p[]
+  readonly log: Log
+}
+
+interface Member {
+  readonly backend: Backend
+  readonly address: BackendAddress
+  readonly lanes: readonly LaneConnection[]
+}
+
+export class BackendPool {
+  readonly #members: readonly Member[]
+  readonly #hosts: readonly Libp2p[]
+  #running: Promise<unknown> = Promise.resolve()
+
+  constructor(configs: readonly BackendConfig[], deps: PoolDeps) {
+    this.#hosts = deps.hosts
+    this.#members = configs.map((config) => {
+      const rpc = config.kind === 'rpc' ? new KuboRpc(config) : undefined
+      const address = new BackendAddress(config, rpc)
+      const backend = deps.relay.addBackend(config.name, rpc && fetchBy(rpc, config.name, deps.log))
+      const lanes = deps.hosts.map(
+        (host, slot) => new LaneConnection(backend, slot, { ...deps, host, address, random: Math.random }),
+      )
+      return { backend, address, lanes }
+    })
+  }
+
+  /** Starts to connect; resolves when the hosts take streams, not when a backend is up. */
+  async start(): Promise<void> {
+    for (const [slot, host] of this.#hosts.entries()) {
+      await host.handle(
+        [...protocols],
+        (stream, connection) => {
+          const lanes = this.#members.map((member) => member.lanes[slot])
+          if (!lanes.some((lane) => lane?.accept(stream, connection.remotePeer))) {
+            stream.abort(new Error('not a backend'))
+          }
+        },
+        { maxInboundStreams: 2_048, maxOutboundStreams: 16 },
+      )
+    }
+    this.#running = Promise.all(this.#members.flatMap(({ lanes }) => lanes.map((lane) => lane.run())))
+  }
+
+  async stop(): Promise<void> {
+    for (const { lanes } of this.#members) for (const lane of lanes) lane.stop()
+    await this.#running
+  }
+
+  /** What an operator may know of each backend. */
+  get status(): BackendStatus[] {
+    return this.#members.map(({ backend, address, lanes }) => {
+      const up = backend.lanes.filter((lane) => lane.up).length
+      const reason = reasonOf(backend, lanes)
+      return {
+        name: backend.name,
+        state: backend.state,
+        ...(reason !== undefined && { reason }),
+        ...(address.known && { peerId: address.known.peerId }),
+        ...(address.known?.agent !== undefined && { agent: address.known.agent }),
+        addresses: address.known?.addresses ?? [],
+        lanes: { up, configured: lanes.length },
+        outstanding: backend.outstanding,
+        blocks: backend.blocks,
+        bytes: backend.bytes,
+        latencyMs: backend.latencyMs,
+      }
+    })
+  }
+}
+
+function reasonOf(backend: Backend, lanes: readonly LaneConnection[]): string | undefined {
+  if (backend.state === 'ready') return undefined
+  if (backend.state === 'unresponsive') return 'connected, but nothing is answered'
+  return lanes.find((lane) => lane.reason !== undefined)?.reason ?? 'not connected'
+}
+
+/** Returns how the relay tells this backend to fetch a block. */
+function fetchBy(rpc: KuboRpc, name: string, log: Log): FetchByRpc {
+  return (cid, timeoutMs, done) => {
+    const abandoned = new AbortController()
+    const text = CID.decode(fromKey(cid)).toString()
+    const options = { timeoutMs, maxBytes: maxBlockBytes, signal: abandoned.signal }
+    rpc.blockGet(text, options).then((answer) => {
+      if (abandoned.signal.aborted) return
+      if (answer.kind !== 'error') return done(answer)
+      log.debug({ backend: name, cid: text, reason: answer.reason, detail: answer.detail }, 'Fetch failed')
+      done(answer.reason === 'timeout' ? { kind: 'timeout' } : { kind: 'error', reason: answer.reason })
+    })
+    return () => abandoned.abort()
+  }
+}

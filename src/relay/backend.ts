@@ -1,0 +1,81 @@
+import type { MultihashKey } from '#src/bitswap/cid.ts'
+import type { BackendState } from '#src/pool/backend.ts'
+import type { Ask } from '#src/relay/ask.ts'
+import { Lane } from '#src/relay/lane.ts'
+import type { FetchByRpc } from '#src/relay/ports.ts'
+import type { Place } from '#src/relay/whereabouts.ts'
+import { Histogram } from '#src/util/histogram.ts'
+
+/** Bounds a lane below the 1,024 wants that a backend keeps per peer, cancels in flight included. */
+const laneWindow = 768
+
+/**
+ * One node of the pool as the relay sees it: its lanes, whether it answers, what it did.
+ *
+ * Invariant: `ready` exactly when a lane is up and the backend is not silent on everything it was asked.
+ * Memory: its lanes.
+ */
+export class Backend {
+  /** As configured, without credentials; unique. */
+  readonly name: string
+  readonly lanes: readonly Lane[]
+  /** Absent where there is no RPC to tell it to fetch. */
+  readonly fetch: FetchByRpc | undefined
+  readonly seenPlace: Place
+  readonly linkedPlace: Place
+  readonly latencyMs = new Histogram([1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000])
+  blocks = 0
+  bytes = 0
+  /** When a message last came from it. */
+  heardMs = Number.NEGATIVE_INFINITY
+  /** When its last lane went down; -Infinity if it was never up. */
+  lostMs = Number.NEGATIVE_INFINITY
+  /** Until then it is not asked: it was silent on everything. */
+  silentUntilMs = Number.NEGATIVE_INFINITY
+  state: BackendState = 'connecting'
+
+  constructor(name: string, lanes: number, fetch: FetchByRpc | undefined) {
+    this.name = name
+    this.fetch = fetch
+    this.lanes = Array.from({ length: lanes }, (_, slot) => new Lane(this, slot, laneWindow))
+    this.seenPlace = { backend: this, seen: true }
+    this.linkedPlace = { backend: this, seen: false }
+  }
+
+  get ready(): boolean {
+    return this.state === 'ready'
+  }
+
+  get up(): boolean {
+    return this.lanes.some((lane) => lane.up)
+  }
+
+  get hasRoom(): boolean {
+    return this.lanes.some((lane) => lane.hasRoom)
+  }
+
+  get outstanding(): number {
+    return this.lanes.reduce((sum, lane) => sum + lane.outstanding, 0)
+  }
+
+  /**
+   * Returns the lane for a block: its slice's own if that is up and has room, else the emptiest that is up.
+   * A slice keeps to its lane so that a want, its repeat and its cancel meet in one ledger.
+   */
+  laneFor(key: MultihashKey): Lane | undefined {
+    const own = this.lanes[key.charCodeAt(key.length - 1) % this.lanes.length]
+    if (own?.hasRoom) return own
+    let best: Lane | undefined
+    for (const lane of this.lanes) {
+      if (lane.up && (best === undefined || lane.outstanding < best.outstanding)) best = lane
+    }
+    return best
+  }
+
+  /** Puts an ask on the lane for its block; false when no lane is up. */
+  place(ask: Ask): boolean {
+    const lane = this.laneFor(ask.multihash)
+    lane?.ask(ask)
+    return lane !== undefined
+  }
+}

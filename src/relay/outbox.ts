@@ -1,0 +1,94 @@
+import type { CidKey } from '#src/bitswap/cid.ts'
+import { targetMessageBytes, type Version } from '#src/bitswap/protocol.ts'
+import { encodeAnswers, type OutgoingBlock } from '#src/bitswap/writer.ts'
+import type { Buffers } from '#src/relay/buffers.ts'
+
+/**
+ * What waits to be sent to one client: blocks and presences.
+ *
+ * Invariant: `bytes` is the sum of the blocks that wait and of those in the message taken last: a message
+ * counts until the next one is asked for, which is when the stream had room again. The relay does not add
+ * what does not fit. Memory: `bytes`, the presences and small objects; emptied by `take` and by `clear`.
+ */
+export class Outbox {
+  #blocks: OutgoingBlock[] = []
+  #next = 0
+  #haves: CidKey[] = []
+  #dontHaves: CidKey[] = []
+  #takenBytes = 0
+  readonly #buffers: Buffers
+  bytes = 0
+
+  constructor(buffers: Buffers) {
+    this.#buffers = buffers
+  }
+
+  get presences(): number {
+    return this.#haves.length + this.#dontHaves.length
+  }
+
+  addBlock(prefix: string, bytes: Uint8Array): void {
+    this.#blocks.push({ prefix, bytes })
+    this.bytes += bytes.length
+    this.#buffers.usedBytes += bytes.length
+  }
+
+  addHave(cid: CidKey): void {
+    this.#haves.push(cid)
+  }
+
+  addDontHave(cid: CidKey): void {
+    this.#dontHaves.push(cid)
+  }
+
+  /** The message taken last has left: its bytes no longer count. */
+  release(): void {
+    this.bytes -= this.#takenBytes
+    this.#buffers.usedBytes -= this.#takenBytes
+    this.#takenBytes = 0
+  }
+
+  /** Returns the frame of the next message, in pieces, or undefined when nothing waits. */
+  take(version: Version): Uint8Array[] | undefined {
+    this.release()
+    const from = this.#next
+    let size = 0
+    while (this.#next < this.#blocks.length && (size === 0 || size < targetMessageBytes)) {
+      size += (this.#blocks[this.#next] as OutgoingBlock).bytes.length
+      this.#next++
+    }
+    const blocks = this.#blocks.slice(from, this.#next)
+    if (blocks.length === 0 && (this.presences === 0 || version !== '1.2')) {
+      this.#haves = []
+      this.#dontHaves = []
+      return undefined
+    }
+    if (this.#next === this.#blocks.length) {
+      this.#blocks = []
+      this.#next = 0
+    } else if (this.#next > 1024) {
+      this.#blocks = this.#blocks.slice(this.#next)
+      this.#next = 0
+    } else {
+      for (let i = from; i < this.#next; i++) this.#blocks[i] = taken
+    }
+    this.#takenBytes = size
+    const frame = encodeAnswers(version, blocks, this.#haves, this.#dontHaves)
+    this.#haves = []
+    this.#dontHaves = []
+    return frame
+  }
+
+  clear(): void {
+    this.#blocks = []
+    this.#next = 0
+    this.#haves = []
+    this.#dontHaves = []
+    this.#buffers.usedBytes -= this.bytes
+    this.bytes = 0
+    this.#takenBytes = 0
+  }
+}
+
+/** Stands where a block was, so that its bytes are let go at once. */
+const taken: OutgoingBlock = { prefix: '', bytes: new Uint8Array(0) }

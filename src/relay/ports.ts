@@ -1,0 +1,42 @@
+import type { CidKey } from '#src/bitswap/cid.ts'
+import type { BackendState } from '#src/pool/backend.ts'
+
+/**
+ * What the core needs from outside, and nothing more: the shell gives the real things, a simulation gives
+ * simulated ones.
+ */
+
+export interface Clock {
+  /** Milliseconds that never go back. */
+  now(): number
+}
+
+/** Says whether blocks named by that hash function can be verified. */
+export type KnowsHash = (hashCode: number) => boolean
+
+/** The sending half of a peer. The core never pushes: it says that there is something, and is asked for it. */
+export interface Link {
+  /** There may be something to take. Called often; cheap; never calls back from inside. */
+  wake(): void
+}
+
+/** How a fetch that a backend was told to do ended. */
+export type FetchResult =
+  | { readonly kind: 'found'; readonly bytes: Uint8Array }
+  | { readonly kind: 'not-found' }
+  | { readonly kind: 'timeout' }
+  | { readonly kind: 'error'; readonly reason: string }
+
+/**
+ * Tells a backend by its RPC to fetch a block from wherever it can, and reports once. Never throws; returns
+ * a function that abandons it, after which `done` is not called.
+ */
+export type FetchByRpc = (cid: CidKey, timeoutMs: number, done: (result: FetchResult) => void) => () => void
+
+/** Returns the multihashes of the blocks that a block links to, at most `limit`; none for unknown codecs. */
+export type LinksOf = (codec: number, bytes: Uint8Array, limit: number) => readonly string[]
+
+/** Who wants to know what happens; for logs, not for decisions. */
+export interface Observer {
+  backendState(name: string, state: BackendState, reason: string | undefined): void
+}

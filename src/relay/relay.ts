@@ -1,0 +1,194 @@
+import type { DigestOf } from '#src/bitswap/block.ts'
+import { type CidKey, type MultihashKey, multihashKey, parseCid } from '#src/bitswap/cid.ts'
+import { Answers } from '#src/relay/answers.ts'
+import { BackPeer } from '#src/relay/back-peer.ts'
+import { Backend } from '#src/relay/backend.ts'
+import { Buffers } from '#src/relay/buffers.ts'
+import { BlockCache } from '#src/relay/cache.ts'
+import { Client, type ClientLimits } from '#src/relay/client.ts'
+import { Counters, type Gauges } from '#src/relay/counters.ts'
+import { FrontPeer, type FrontState } from '#src/relay/front-peer.ts'
+import { Health } from '#src/relay/health.ts'
+import { Misses, type MissOptions } from '#src/relay/misses.ts'
+import type { Clock, FetchByRpc, KnowsHash, Link, LinksOf, Observer } from '#src/relay/ports.ts'
+import { Retrieval } from '#src/relay/retrieval.ts'
+import { Scheduler } from '#src/relay/scheduler.ts'
+import { Whereabouts } from '#src/relay/whereabouts.ts'
+import { fromKey } from '#src/util/bytes.ts'
+
+/**
+ * The core, put together: clients and lanes are connected to it, and `tick` drives its time. It schedules
+ * nothing by itself; everything happens in the call that causes it.
+ */
+
+export interface RelayDeps {
+  readonly clock: Clock
+  readonly digestOf: DigestOf
+  readonly knowsHash: KnowsHash
+  readonly linksOf: LinksOf
+  readonly observer: Observer
+}
+
+export interface RelayOptions {
+  readonly client: ClientLimits & { readonly bufferBytes: number; readonly bufferBytesTotal: number }
+  readonly cacheBytes: number
+  readonly miss: Omit<MissOptions, 'againAfterMs'>
+  readonly lanes: number
+}
+
+/** How often `tick` is to be called. */
+export const tickMs = 50
+const sweepMs = 1_000
+
+/** Wants of all clients together: about 300 bytes each. */
+const maxWants = 500_000
+/** Longer than a block takes from a busy disk, shorter than a client's patience (boxo: 50 ms … 7 s). */
+const slowMs = 1_500
+const giveUpMs = 10_000
+/** A restart of a backend takes seconds; what it has is not "not there" meanwhile. */
+const graceMs = 15_000
+
+export class Relay {
+  readonly counters = new Counters()
+  readonly backends: Backend[] = []
+  readonly #clients = new Set<Client>()
+  readonly #deps: RelayDeps
+  readonly #options: RelayOptions
+  readonly #cache: BlockCache
+  readonly #buffers: Buffers
+  readonly #whereabouts = new Whereabouts()
+  readonly #answers: Answers
+  readonly #misses: Misses
+  readonly #retrieval: Retrieval
+  readonly #scheduler: Scheduler
+  readonly #health: Health
+  readonly #state: FrontState = { wants: 0, maxWants, sequence: 0, draining: false }
+  #sweptMs = 0
+
+  constructor(deps: RelayDeps, options: RelayOptions) {
+    this.#deps = deps
+    this.#options = options
+    this.#cache = new BlockCache(options.cacheBytes)
+    this.#buffers = new Buffers(options.client.bufferBytes, options.client.bufferBytesTotal)
+    const shared = {
+      clock: deps.clock,
+      counters: this.counters,
+      backends: this.backends,
+      whereabouts: this.#whereabouts,
+      cache: this.#cache,
+    }
+    this.#answers = new Answers({ ...shared, buffers: this.#buffers, linksOf: deps.linksOf })
+    const verify = (cid: CidKey, multihash: MultihashKey, bytes: Uint8Array): number | undefined =>
+      this.#verify(cid, multihash, bytes)
+    this.#misses = new Misses(
+      { ...shared, answers: this.#answers, verify },
+      { ...options.miss, againAfterMs: 60_000 },
+    )
+    this.#retrieval = new Retrieval(
+      { ...shared, answers: this.#answers, misses: this.#misses },
+      { slowMs, giveUpMs, graceMs },
+    )
+    this.#scheduler = new Scheduler({ ...shared, answers: this.#answers, retrieval: this.#retrieval })
+    this.#health = new Health(deps.observer, { silentMs: 5_000, retryMs: 5_000 })
+  }
+
+  /** Adds a backend to the pool. `fetch` is absent where it has no RPC. */
+  addBackend(name: string, fetch: FetchByRpc | undefined): Backend {
+    const backend = new Backend(name, this.#options.lanes, fetch)
+    backend.lostMs = this.#deps.clock.now()
+    this.backends.push(backend)
+    return backend
+  }
+
+  /** A client connected; returns its end of the relay. */
+  connectClient(link: Link): FrontPeer {
+    const { clock, knowsHash } = this.#deps
+    const client = new Client(link, this.#options.client, this.#buffers, this.#state, clock.now())
+    this.#clients.add(client)
+    return new FrontPeer(
+      client,
+      {
+        clock,
+        knowsHash,
+        counters: this.counters,
+        cache: this.#cache,
+        answers: this.#answers,
+        retrieval: this.#retrieval,
+        scheduler: this.#scheduler,
+        state: this.#state,
+      },
+      (gone) => this.#clients.delete(gone),
+    )
+  }
+
+  /** A lane of a backend came up; returns its end of the relay. The slot must be down. */
+  connectLane(backend: Backend, slot: number, link: Link): BackPeer {
+    const lane = backend.lanes[slot]
+    if (lane === undefined || lane.up) throw new Error(`lane ${slot} of ${backend.name} is taken`)
+    lane.connect(link)
+    const peer = new BackPeer(lane, {
+      clock: this.#deps.clock,
+      counters: this.counters,
+      retrieval: this.#retrieval,
+      scheduler: this.#scheduler,
+      whereabouts: this.#whereabouts,
+      digestOf: this.#deps.digestOf,
+      changed: (changed) => this.#update(changed.backend),
+    })
+    peer.heard()
+    return peer
+  }
+
+  /** Lets time pass. */
+  tick(): void {
+    const nowMs = this.#deps.clock.now()
+    this.#retrieval.tick(nowMs)
+    this.#misses.tick(nowMs)
+    for (const backend of this.backends) this.#update(backend)
+    if (nowMs - this.#sweptMs >= sweepMs) {
+      this.#sweptMs = nowMs
+      this.#retrieval.sweep(nowMs)
+    }
+    this.#scheduler.run()
+  }
+
+  /** From now on new wants are not taken; those there are go on. */
+  drain(): void {
+    this.#state.draining = true
+  }
+
+  /** Whether nothing that was accepted is still to be done, but for what nobody has. */
+  get idle(): boolean {
+    if (this.#buffers.usedBytes > 0 || this.#misses.underWay > 0) return false
+    for (const client of this.#clients) if (client.hasWaiting || client.active > 0) return false
+    return true
+  }
+
+  get gauges(): Gauges {
+    return {
+      clients: this.#clients.size,
+      wants: this.#state.wants,
+      pending: this.#retrieval.pendings.size,
+      outboxBytes: this.#buffers.usedBytes,
+      cacheBytes: this.#cache.bytes,
+      cacheBlocks: this.#cache.blocks,
+      presenceEntries: this.#whereabouts.size,
+      missesUnderWay: this.#misses.underWay,
+    }
+  }
+
+  #update(backend: Backend): void {
+    if (!this.#health.update(backend, this.#deps.clock.now())) return
+    this.#retrieval.backendReady()
+    this.#scheduler.run()
+  }
+
+  #verify(cid: CidKey, multihash: MultihashKey, bytes: Uint8Array): number | undefined {
+    const parsed = parseCid(fromKey(cid))
+    if (typeof parsed === 'string') return undefined
+    const digest = this.#deps.digestOf(parsed.hashCode, bytes)
+    if (digest === undefined) return undefined
+    const actual = multihashKey(parsed.hashCode, digest, parsed.digestLength)
+    return actual === multihash ? parsed.codec : undefined
+  }
+}

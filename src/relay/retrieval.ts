@@ -1,0 +1,325 @@
+import type { MultihashKey } from '#src/bitswap/cid.ts'
+import type { Answers } from '#src/relay/answers.ts'
+import type { Ask } from '#src/relay/ask.ts'
+import type { Backend } from '#src/relay/backend.ts'
+import type { ClientWant } from '#src/relay/client.ts'
+import type { Counters } from '#src/relay/counters.ts'
+import type { Misses } from '#src/relay/misses.ts'
+import { Pending } from '#src/relay/pending.ts'
+import type { Clock } from '#src/relay/ports.ts'
+import { route } from '#src/relay/router.ts'
+import type { Whereabouts } from '#src/relay/whereabouts.ts'
+
+/**
+ * The life of a want between clients and backends: who is asked, in which order, and what follows from
+ * each answer.
+ *
+ * Invariant: a pending in phase `asking` has an open ask, or no backend is ready to be asked; every
+ * `advance` ends in one of these or leaves the phase. Memory: one pending per distinct block wanted.
+ */
+
+export interface RetrievalOptions {
+  /** An ask without an answer for this long no longer keeps others from being asked. */
+  readonly slowMs: number
+  /** An ask without an answer for this long is taken back. */
+  readonly giveUpMs: number
+  /** How long a lost backend is waited for before what it may have counts as not there. */
+  readonly graceMs: number
+}
+
+export interface RetrievalDeps {
+  readonly clock: Clock
+  readonly counters: Counters
+  readonly backends: readonly Backend[]
+  readonly whereabouts: Whereabouts
+  readonly answers: Answers
+  readonly misses: Misses
+}
+
+export class Retrieval {
+  readonly pendings = new Map<MultihashKey, Pending>()
+  readonly #deps: RetrievalDeps
+  readonly #options: RetrievalOptions
+
+  constructor(deps: RetrievalDeps, options: RetrievalOptions) {
+    this.#deps = deps
+    this.#options = options
+  }
+
+  /** Whether a ready backend can take one more ask without queueing it. */
+  get hasRoom(): boolean {
+    return this.#deps.backends.some((backend) => backend.ready && backend.hasRoom)
+  }
+
+  /** Starts looking for what is wanted, or joins those who look for it already. */
+  want(want: ClientWant): void {
+    const known = this.pendings.get(want.multihash)
+    const pending = known ?? new Pending(want.cid, want.multihash)
+    pending.add(want)
+    if (known === undefined) {
+      this.pendings.set(want.multihash, pending)
+    } else {
+      this.#deps.counters.coalesced++
+      if (pending.phase === 'parked') this.#askAgain(pending)
+    }
+    if (pending.phase === 'asking') want.client.activate(want)
+    this.advance(pending)
+  }
+
+  /** A waiter leaves: it was cancelled, or its client is gone. The last one takes everything back. */
+  leave(want: ClientWant): void {
+    const pending = want.pending
+    if (pending === undefined) return
+    want.client.deactivate(want)
+    if (pending.remove(want)) this.#end(pending)
+  }
+
+  /** A want-have became a want-block. */
+  upgrade(want: ClientWant): void {
+    const pending = want.pending
+    if (pending === undefined) return
+    pending.blockWaiters++
+    want.client.upgraded(want)
+    this.repeat(want)
+  }
+
+  /** A client asks again for what it was told is not there. */
+  repeat(want: ClientWant): void {
+    const pending = want.pending
+    if (pending === undefined) return
+    want.client.untell(want)
+    if (pending.phase === 'parked') this.#askAgain(pending)
+    this.advance(pending)
+  }
+
+  /** Does what is to be done next for a block; nothing when it waits for an answer. */
+  advance(pending: Pending): void {
+    if (pending.phase !== 'asking') return
+    const blockOpen = pending.hasOpenAsk('block')
+    if (pending.blockWaiters > 0 && !blockOpen) {
+      for (const ask of pending.asks.values()) {
+        if (ask.verdict === 'have') return this.#upgradeAsk(ask)
+      }
+    }
+    if (pending.hasOpenAsk() && !pending.wide) return
+    if (this.#askNext(pending, blockOpen)) return
+    for (const ask of pending.asks.values()) if (ask.verdict === undefined) return
+    this.#everyoneAnswered(pending)
+  }
+
+  /**
+   * Asks the most promising backend for the block; once that did not help, all others whether they have it
+   * (the last one directly for the block). False when there is nobody left to ask.
+   */
+  #askNext(pending: Pending, blockOpen: boolean): boolean {
+    const { whereabouts, backends } = this.#deps
+    const waiter: ClientWant | undefined = pending.waiters.values().next().value
+    const first = pending.asks.size === 0 && !pending.wide
+    const wanted = pending.blockWaiters > 0 ? 'block' : 'have'
+    const candidates: Backend[] = []
+    for (const backend of route(pending.multihash, waiter?.client, whereabouts, backends)) {
+      if (!backend.ready || pending.asks.has(backend)) continue
+      if (first && backend.hasRoom) {
+        this.#ask(pending, backend, wanted)
+        return true
+      }
+      candidates.push(backend)
+    }
+    if (candidates.length === 0) return false
+    if (first || (candidates.length === 1 && !blockOpen)) {
+      this.#ask(pending, candidates[0] as Backend, wanted)
+    } else {
+      for (const backend of candidates) this.#ask(pending, backend, 'have')
+    }
+    return true
+  }
+
+  #ask(pending: Pending, backend: Backend, kind: Ask['kind']): void {
+    const { cid, multihash } = pending
+    const lane = backend.laneFor(multihash)
+    if (lane === undefined) return
+    const again = this.#deps.whereabouts.has(multihash, backend)
+    const ask: Ask = {
+      cid,
+      multihash,
+      backend,
+      lane,
+      kind,
+      sentMs: undefined,
+      verdict: undefined,
+      slow: false,
+      again,
+    }
+    pending.asks.set(backend, ask)
+    this.#deps.counters.asks++
+    lane.ask(ask)
+  }
+
+  #upgradeAsk(ask: Ask): void {
+    ask.kind = 'block'
+    this.#deps.counters.asks++
+    if (ask.lane.up) ask.lane.ask(ask)
+    else ask.backend.place(ask)
+  }
+
+  /** A backend said HAVE or DONT_HAVE. */
+  presence(key: MultihashKey, backend: Backend, have: boolean): void {
+    const { whereabouts, answers } = this.#deps
+    if (!have) whereabouts.missed(key, backend)
+    const pending = this.pendings.get(key)
+    const ask = pending?.asks.get(backend)
+    if (pending === undefined || ask?.sentMs === undefined) return
+    if (have && ask.kind === 'block' && ask.verdict === undefined) return
+    this.#answered(ask)
+    ask.verdict = have ? 'have' : 'dont-have'
+    if (have) {
+      whereabouts.saw(key, backend)
+      for (const want of pending.waiters) {
+        if (want.block) continue
+        this.#remove(pending, want)
+        answers.have(want)
+      }
+      if (pending.waiters.size === 0) return this.#end(pending)
+    } else {
+      pending.wide = true
+    }
+    this.advance(pending)
+  }
+
+  /** A verified block came; false if nobody is looking for it. */
+  block(key: MultihashKey, codec: number, bytes: Uint8Array, backend: Backend): boolean {
+    const pending = this.pendings.get(key)
+    if (pending === undefined) return false
+    const ask = pending.asks.get(backend)
+    if (ask !== undefined) this.#answered(ask)
+    this.#deps.answers.learn(key, codec, bytes, backend)
+    pending.asks.delete(backend)
+    for (const want of pending.waiters) {
+      want.client.recent = backend
+      this.#remove(pending, want)
+      this.#deps.answers.block(want, bytes)
+    }
+    if (ask !== undefined) ask.lane.settled(ask)
+    this.#end(pending)
+    return true
+  }
+
+  /** The asks that a lost lane had under way: on to another lane, or to other backends. */
+  moved(asks: readonly Ask[], backend: Backend): void {
+    for (const ask of asks) {
+      const pending = this.pendings.get(ask.multihash)
+      if (pending?.asks.get(backend) !== ask) continue
+      this.#deps.counters.movedAsks++
+      if (ask.verdict === undefined ? backend.place(ask) : backend.up) continue
+      pending.asks.delete(backend)
+      pending.wide = true
+      pending.interrupted = true
+      this.advance(pending)
+    }
+  }
+
+  /** A backend can be asked (again): everything that waits for somebody to ask goes to it. */
+  backendReady(): void {
+    for (const pending of this.pendings.values()) {
+      if (pending.phase === 'parked') this.#askAgain(pending)
+      this.advance(pending)
+    }
+  }
+
+  /** Looks after asks that got no answer and parked wants whose time has come. */
+  tick(nowMs: number): void {
+    const { slowMs, giveUpMs } = this.#options
+    for (const backend of this.#deps.backends) {
+      for (const lane of backend.lanes) {
+        const overdue: Ask[] = []
+        for (const ask of lane.unanswered()) {
+          const waitedMs = nowMs - (ask.sentMs ?? nowMs)
+          if (waitedMs < slowMs) break
+          if (!ask.slow || waitedMs >= giveUpMs) overdue.push(ask)
+        }
+        for (const ask of overdue) this.#overdue(ask, nowMs)
+      }
+    }
+  }
+
+  /** Asks again for parked wants whose time has come, and moves on those whose round got stuck. */
+  sweep(nowMs: number): void {
+    for (const pending of this.pendings.values()) {
+      if (pending.phase === 'parked' && nowMs >= pending.nextAskMs) this.#askAgain(pending)
+      this.advance(pending)
+    }
+  }
+
+  #overdue(ask: Ask, nowMs: number): void {
+    const pending = this.pendings.get(ask.multihash)
+    if (pending?.asks.get(ask.backend) !== ask) return
+    if (!ask.slow) {
+      ask.slow = true
+      this.#deps.counters.stalledAsks++
+      pending.wide = true
+    }
+    if (nowMs - (ask.sentMs ?? nowMs) >= this.#options.giveUpMs) {
+      ask.verdict = 'gave-up'
+      pending.interrupted = true
+      ask.lane.cancel(ask)
+    }
+    this.advance(pending)
+  }
+
+  /** Every backend that can be asked has answered, and none has it. */
+  #everyoneAnswered(pending: Pending): void {
+    const { backends, clock, misses } = this.#deps
+    if (pending.asks.size === 0) return
+    const nowMs = clock.now()
+    const lately = backends.some((b) => !b.ready && nowMs - b.lostMs < this.#options.graceMs)
+    this.#release(pending)
+    for (const want of pending.waiters) want.client.deactivate(want)
+    if (pending.interrupted && !lately && pending.rounds < 2) return this.#park(pending, 500)
+    if (lately) return this.#park(pending, 1_000)
+    pending.phase = 'fetching'
+    misses.start(pending, {
+      found: (bytes, codec, backend) => this.block(pending.multihash, codec, bytes, backend),
+      nowhere: () => {
+        for (const want of pending.waiters) this.#deps.answers.dontHave(want)
+        this.#park(pending, Math.min(60_000, 5_000 * 2 ** pending.rounds))
+      },
+    })
+  }
+
+  #park(pending: Pending, delayMs: number): void {
+    pending.phase = 'parked'
+    pending.rounds++
+    pending.nextAskMs = this.#deps.clock.now() + delayMs
+    pending.abandonFetch = undefined
+  }
+
+  #askAgain(pending: Pending): void {
+    pending.phase = 'asking'
+    pending.wide = pending.rounds > 0
+    pending.interrupted = false
+    for (const want of pending.waiters) want.client.activate(want)
+  }
+
+  #answered(ask: Ask): void {
+    if (ask.sentMs === undefined || ask.verdict !== undefined) return
+    ask.backend.latencyMs.observe(this.#deps.clock.now() - ask.sentMs)
+  }
+
+  #remove(pending: Pending, want: ClientWant): void {
+    want.client.deactivate(want)
+    pending.remove(want)
+  }
+
+  /** Takes back everything that was asked. */
+  #release(pending: Pending): void {
+    for (const ask of pending.asks.values()) ask.lane.cancel(ask)
+    pending.asks.clear()
+  }
+
+  #end(pending: Pending): void {
+    this.#release(pending)
+    pending.abandonFetch?.()
+    pending.abandonFetch = undefined
+    if (this.pendings.get(pending.multihash) === pending) this.pendings.delete(pending.multihash)
+  }
+}

@@ -1,0 +1,45 @@
+import { Registry } from 'prom-client'
+import type { BackendStatus } from '#src/pool/backend.ts'
+import type { Counters, Gauges } from '#src/relay/counters.ts'
+import { registerField } from '#src/telemetry/field-metric.ts'
+import { metricTable } from '#src/telemetry/metric-table.ts'
+import { ProcessMetrics } from '#src/telemetry/process-metrics.ts'
+
+/** Where the figures are read from. All of it is asked at each scrape, so it must be cheap and must not throw. */
+export interface MetricsDeps {
+  readonly counters: Counters
+  gauges(): Gauges
+  backends(): readonly BackendStatus[]
+  /** Client connections open now. */
+  connections(): Readonly<Record<'tcp' | 'ws', number>>
+  readonly version: string
+  readonly commit: string
+  readonly region: string
+  /** Name and version: `bun 1.4.5`. */
+  readonly runtime: string
+}
+
+export interface Metrics {
+  /** Returns the page in Prometheus' text format. */
+  render(): Promise<string>
+  readonly contentType: string
+  /** For metrics of libraries that bring their own. */
+  readonly registry: Registry
+  /** Begins to measure event-loop lag. */
+  start(): void
+  stop(): void
+}
+
+/** Returns the metrics of one edge, in a registry of its own; `metric-table.ts` lists them. */
+export function createMetrics(deps: MetricsDeps): Metrics {
+  const registry = new Registry()
+  const ownProcess = new ProcessMetrics()
+  for (const metric of metricTable(deps, ownProcess)) registerField(registry, metric)
+  return {
+    render: () => registry.metrics(),
+    contentType: registry.contentType,
+    registry,
+    start: () => ownProcess.start(),
+    stop: () => ownProcess.stop(),
+  }
+}

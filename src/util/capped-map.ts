@@ -1,0 +1,44 @@
+/**
+ * A map that holds at most `capacity` entries and forgets the least recently touched one beyond that.
+ * Invariant: iteration order is age, oldest first. Memory: `capacity` entries.
+ */
+export class CappedMap<K, V> {
+  readonly #entries = new Map<K, V>()
+  readonly capacity: number
+
+  constructor(capacity: number) {
+    this.capacity = capacity
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  /** Returns the value and makes the entry the youngest. */
+  get(key: K): V | undefined {
+    const value = this.#entries.get(key)
+    if (value === undefined) return undefined
+    this.#entries.delete(key)
+    this.#entries.set(key, value)
+    return value
+  }
+
+  /** Returns the value without touching its age. */
+  peek(key: K): V | undefined {
+    return this.#entries.get(key)
+  }
+
+  set(key: K, value: V): void {
+    if (!this.#entries.delete(key) && this.#entries.size >= this.capacity) {
+      for (const oldest of this.#entries.keys()) {
+        this.#entries.delete(oldest)
+        break
+      }
+    }
+    if (this.capacity > 0) this.#entries.set(key, value)
+  }
+
+  delete(key: K): boolean {
+    return this.#entries.delete(key)
+  }
+}

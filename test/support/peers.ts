@@ -1,0 +1,29 @@
+/**
+ * Which real peers this machine can run, and what becomes of a test whose peer is absent: it is skipped with
+ * a printed reason, or, where `KITSUNE_TEST_REQUIRE_PEERS=1` is set (CI), loading its file fails.
+ */
+import { goAvailable } from '#test/support/go-peer.ts'
+import { jsIpfsAvailable } from '#test/support/js-ipfs-peer.ts'
+
+const peers = {
+  go: { available: goAvailable, needs: 'go on PATH' },
+  'js-ipfs': { available: jsIpfsAvailable, needs: 'Node >=20 <23 as node on PATH' },
+} as const
+
+/** A real peer that tests may need. */
+export type PeerName = keyof typeof peers
+
+/**
+ * Returns whether a peer can be run here, for `describe.skipIf(!requirePeer('go'))(…)`.
+ * Says on stderr what is missing; throws instead where absent peers are a failure.
+ */
+export function requirePeer(name: PeerName): boolean {
+  const { available, needs } = peers[name]
+  if (available()) return true
+  const reason = `the ${name} peer needs ${needs}`
+  if (process.env.KITSUNE_TEST_REQUIRE_PEERS === '1') {
+    throw new Error(`${reason}, and KITSUNE_TEST_REQUIRE_PEERS=1 does not let its tests be skipped`)
+  }
+  console.error(`skipped: ${reason}`)
+  return false
+}
