@@ -8,9 +8,10 @@
 
 import { yamux } from '@chainsafe/libp2p-yamux'
 import { identify } from '@libp2p/identify'
-import type { ComponentLogger, Connection, PeerId, PrivateKey } from '@libp2p/interface'
+import type { ComponentLogger, Connection, PeerId, PeerStore, PrivateKey } from '@libp2p/interface'
 import { mplex } from '@libp2p/mplex'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import { PeerRecord, RecordEnvelope } from '@libp2p/peer-record'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { CODE_P2P, type Multiaddr, multiaddr } from '@multiformats/multiaddr'
@@ -19,6 +20,7 @@ import { publicOnly } from '#src/p2p/addresses.ts'
 import { forgetOthers } from '#src/p2p/forgetful-peer-store.ts'
 import type { Gate } from '#src/p2p/gater.ts'
 import { nativeNoise } from '#src/p2p/noise.ts'
+import { repeatSigner } from '#src/p2p/repeat-signer.ts'
 import { type RequestHandler, webTransport } from '#src/p2p/web-listener.ts'
 
 const mebibyte = 1024 * 1024
@@ -66,7 +68,8 @@ export interface FrontHost {
 
 /** Returns the public identity's host, not started. Identify, ping and what `node.handle` adds is all it speaks. */
 export async function createFrontHost(options: FrontHostOptions): Promise<FrontHost> {
-  const { privateKey, gate, handleRequest } = options
+  const { gate, handleRequest } = options
+  const privateKey = repeatSigner(options.privateKey)
   const self = peerIdFromPrivateKey(privateKey)
   const { encrypter, aead } = nativeNoise()
   let listening = (): Multiaddr[] => []
@@ -76,7 +79,7 @@ export async function createFrontHost(options: FrontHostOptions): Promise<FrontH
     return known.map((address) => address.decapsulateCode(CODE_P2P).encapsulate(`/p2p/${self}`))
   }
   const node = await createLibp2p({
-    ...common(options),
+    ...common({ ...options, privateKey }),
     start: false,
     addresses: { listen: [...options.listen], announceFilter: advertised },
     connectionGater: gate.connectionGater(),
@@ -105,7 +108,12 @@ export async function createFrontHost(options: FrontHostOptions): Promise<FrontH
         listening = () => components.transportManager.getAddrs()
         listConnectionsQuickly(components)
         forgetOthers(components.peerStore, self)
-        return {}
+        const { peerStore } = components
+        return {
+          start() {},
+          stop() {},
+          afterStart: () => keepRecord(peerStore, privateKey, options.announce),
+        }
       },
     },
   })
@@ -177,6 +185,22 @@ function muxers(options: { windowBytes: number }): NonNullable<Libp2pInit['strea
     // More than five new streams a second would end the connection, and js-ipfs opens one per message.
     mplex({ disconnectThreshold: 1e9, maxEarlyStreams: earlyStreams } as Parameters<typeof mplex>[0]),
   ]
+}
+
+/**
+ * Signs what is announced once, where identify would sign it anew for every client. Without announced addresses
+ * there is nothing to sign, or it may change with the machine's interfaces.
+ */
+async function keepRecord(
+  peerStore: PeerStore,
+  privateKey: PrivateKey,
+  announce: readonly string[],
+): Promise<void> {
+  if (announce.length === 0) return
+  const self = peerIdFromPrivateKey(privateKey)
+  const multiaddrs = announce.map((address) => multiaddr(address).decapsulateCode(CODE_P2P))
+  const envelope = await RecordEnvelope.seal(new PeerRecord({ peerId: self, multiaddrs }), privateKey)
+  await peerStore.patch(self, { peerRecordEnvelope: envelope.marshal().subarray() })
 }
 
 /** What libp2p hands to the parts it is made of. */

@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from 'bun:test'
 import { randomBytes } from 'node:crypto'
+import { connect } from 'node:net'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { Identify } from '@libp2p/identify'
 import type { Connection } from '@libp2p/interface'
@@ -86,6 +87,25 @@ test('identify tells what is announced and nothing else', async () => {
   expect(host.node.getMultiaddrs().map(String)).toEqual(host.advertised().map(String))
 })
 
+test('a signature is made once for all clients, and holds for each', async () => {
+  const privateKey = await generateKeyPair('RSA', 2048)
+  const sign = privateKey.sign.bind(privateKey)
+  let signed = 0
+  privateKey.sign = (...args) => {
+    signed++
+    return sign(...args)
+  }
+  const { front: host, tcp } = await front({ privateKey, announce: ['/ip4/9.9.9.9/tcp/4001'] })
+  for (let i = 0; i < 3; i++) {
+    const node = await client()
+    const connection = await node.dial(multiaddr(`${tcp}/p2p/${host.node.peerId}`))
+    const { signedPeerRecord } = await identified(node, connection)
+    expect(signedPeerRecord?.addresses.map(String)).toEqual(['/ip4/9.9.9.9/tcp/4001'])
+  }
+  // One of the handshake, one of the record.
+  expect(signed).toBe(2)
+})
+
 test('a lane tells no address at all', async () => {
   const node = await lane()
   expect(node.getMultiaddrs()).toEqual([])
@@ -122,6 +142,16 @@ test('the gate turns TCP clients away, by reason', async () => {
   await until(() => refusals.length === 2)
   expect(refusals).toEqual(['too-many-connections-per-address', 'draining'])
   expect(gate.open).toBe(1)
+})
+
+test('a TCP socket that never finishes its handshake counts, and only while it is open', async () => {
+  const { gate, refusals, tcp } = await front({ limits: { maxConnectionsPerAddress: 3 } })
+  const port = Number(tcp.getComponents()[1]?.value)
+  const sockets = Array.from({ length: 5 }, () => connect(port, '127.0.0.1'))
+  for (const socket of sockets) socket.on('error', () => {}).write('\x13')
+  await until(() => gate.open === 3 && refusals.length === 2)
+  for (const socket of sockets) socket.destroy()
+  await until(() => gate.open === 0 && gate.addresses === 0)
 })
 
 test('the front dials nobody', async () => {
