@@ -13,7 +13,6 @@ import { mplex } from '@libp2p/mplex'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { PeerRecord, RecordEnvelope } from '@libp2p/peer-record'
 import { ping } from '@libp2p/ping'
-import { tcp } from '@libp2p/tcp'
 import { CODE_P2P, type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p, type Libp2pInit } from 'libp2p'
 import { publicOnly } from '#src/p2p/addresses.ts'
@@ -21,6 +20,7 @@ import { forgetOthers } from '#src/p2p/forgetful-peer-store.ts'
 import type { Gate } from '#src/p2p/gater.ts'
 import { nativeNoise } from '#src/p2p/noise.ts'
 import { repeatSigner } from '#src/p2p/repeat-signer.ts'
+import { quickTcp } from '#src/p2p/tcp.ts'
 import { type RequestHandler, webTransport } from '#src/p2p/web-listener.ts'
 
 const mebibyte = 1024 * 1024
@@ -92,7 +92,7 @@ export async function createFrontHost(options: FrontHostOptions): Promise<FrontH
     // A ping to every client every ten seconds buys nothing: dead sockets end by keep-alive and idle timeout.
     connectionMonitor: { enabled: false },
     transports: [
-      tcp({
+      quickTcp({
         inboundSocketInactivityTimeout: idleTimeoutMs,
         listenOpts: { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveAfterMs },
         backlog: 4_096,
@@ -133,7 +133,7 @@ export async function createLaneHost(options: LaneHostOptions): Promise<Libp2p> 
     // event loop on either side must not cost a lane.
     connectionMonitor: { pingInterval: 15_000, pingTimeout: { minTimeout: 15_000, maxTimeout: 30_000 } },
     transports: [
-      tcp({
+      quickTcp({
         outboundSocketInactivityTimeout: idleTimeoutMs,
         dialOpts: { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveAfterMs },
       }),

@@ -8,6 +8,7 @@
 
 import { type ICryptoInterface, noise } from '@chainsafe/libp2p-noise'
 import { asCrypto, defaultCrypto } from '@chainsafe/libp2p-noise/crypto'
+import { quickenFrames, takeSealTarget } from '#src/p2p/noise-frames.ts'
 import { type SodiumAead, sodium } from '#src/p2p/sodium.ts'
 
 const tagBytes = 16
@@ -21,6 +22,20 @@ type Aead = Pick<ICryptoInterface, 'chaCha20Poly1305Encrypt' | 'chaCha20Poly1305
 export function hybridAead(addon: SodiumAead): Aead {
   return {
     chaCha20Poly1305Encrypt(plaintext, nonce, ad, k) {
+      if (plaintext.byteLength >= sodiumFromBytes) {
+        const target = takeSealTarget()
+        if (target !== undefined) {
+          addon.crypto_aead_chacha20poly1305_ietf_encrypt(
+            target,
+            plaintext.subarray(),
+            orNull(ad),
+            null,
+            nonce,
+            k,
+          )
+          return target
+        }
+      }
       if (plaintext.byteLength < sodiumFromBytes) {
         return asCrypto.chaCha20Poly1305Encrypt(plaintext, nonce, ad, k)
       }
@@ -74,7 +89,25 @@ export interface NativeNoise {
 export function nativeNoise(options: { addon: SodiumAead | undefined } = { addon: sodium }): NativeNoise {
   const { addon } = options
   const crypto: ICryptoInterface = { ...defaultCrypto, ...asCryptoAead, ...(addon && hybridAead(addon)) }
-  return { encrypter: noise({ crypto }), aead: addon ? 'sodium' : 'wasm' }
+  return { encrypter: quickened(noise({ crypto })), aead: addon ? 'sodium' : 'wasm' }
+}
+
+/** Returns the encrypter, its connections with our own framing. */
+function quickened(create: ReturnType<typeof noise>): ReturnType<typeof noise> {
+  return (components) => {
+    const encrypter = create(components)
+    const secureInbound = encrypter.secureInbound.bind(encrypter)
+    const secureOutbound = encrypter.secureOutbound.bind(encrypter)
+    encrypter.secureInbound = async (connection, options) => {
+      const secured = await secureInbound(connection, options)
+      return { ...secured, connection: quickenFrames(secured.connection) }
+    }
+    encrypter.secureOutbound = async (connection, options) => {
+      const secured = await secureOutbound(connection, options)
+      return { ...secured, connection: quickenFrames(secured.connection) }
+    }
+    return encrypter
+  }
 }
 
 const asCryptoAead: Aead = {

@@ -1,0 +1,77 @@
+/**
+ * A second encoder of Bitswap messages for tests: it can say anything, also what no honest peer says, and shares no
+ * code with the one under test.
+ */
+
+/** One entry of a wantlist; `cid` is any bytes. */
+export interface RawWant {
+  readonly cid: Uint8Array
+  readonly cancel?: boolean
+  /** want-have. */
+  readonly have?: boolean
+  readonly sendDontHave?: boolean
+  readonly priority?: number
+}
+
+/** A message; what is absent is not written. */
+export interface RawMessage {
+  readonly full?: boolean
+  readonly wants?: readonly RawWant[]
+  readonly blocks?: readonly { readonly prefix: Uint8Array; readonly bytes: Uint8Array }[]
+  /** Bitswap 1.0 blocks. */
+  readonly bareBlocks?: readonly Uint8Array[]
+  readonly haves?: readonly Uint8Array[]
+  readonly dontHaves?: readonly Uint8Array[]
+}
+
+/** The prefix of a CIDv1 of raw bytes with sha2-256. */
+export const rawPrefix = Uint8Array.of(1, 0x55, 0x12, 32)
+
+/** Returns a message as one frame: length, then protobuf. */
+export function rawFrame(message: RawMessage): Uint8Array {
+  return framed(rawBody(message))
+}
+
+/** Returns any bytes as one frame. */
+export function framed(body: Uint8Array): Uint8Array {
+  return Buffer.concat([varint(body.length), body])
+}
+
+/** Returns the protobuf of a message. */
+export function rawBody(message: RawMessage): Uint8Array {
+  const parts: Uint8Array[] = []
+  if (message.wants !== undefined || message.full !== undefined) {
+    const entries = (message.wants ?? []).map((want) => field(1, entryBody(want)))
+    if (message.full === true) entries.push(Uint8Array.of(0x10, 1))
+    parts.push(field(1, Buffer.concat(entries)))
+  }
+  for (const bytes of message.bareBlocks ?? []) parts.push(field(2, bytes))
+  for (const { prefix, bytes } of message.blocks ?? []) {
+    parts.push(field(3, Buffer.concat([field(1, prefix), field(2, bytes)])))
+  }
+  for (const cid of message.haves ?? []) parts.push(field(4, field(1, cid)))
+  for (const cid of message.dontHaves ?? []) {
+    parts.push(field(4, Buffer.concat([field(1, cid), Uint8Array.of(0x10, 1)])))
+  }
+  return Buffer.concat(parts)
+}
+
+/** Returns an unsigned varint. */
+export function varint(value: number): Uint8Array {
+  const bytes: number[] = []
+  let rest = value
+  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128)
+  return Uint8Array.of(...bytes, rest)
+}
+
+function entryBody(want: RawWant): Uint8Array {
+  const flags = [0x10, ...varint(want.priority ?? 1)]
+  if (want.cancel === true) flags.push(0x18, 1)
+  if (want.have === true) flags.push(0x20, 1)
+  if (want.sendDontHave === true) flags.push(0x28, 1)
+  return Buffer.concat([field(1, want.cid), Uint8Array.from(flags)])
+}
+
+function field(number: number, body: Uint8Array): Uint8Array {
+  return Buffer.concat([Uint8Array.of(number * 8 + 2), varint(body.length), body])
+}
