@@ -57,11 +57,9 @@ export const wantOutcomes = [
   /** It was refused; see the refusal reasons. */
   'refused',
 ] as const
-export type WantOutcome = (typeof wantOutcomes)[number]
 
 /** How a fetch by the miss policy ended. */
 export const missOutcomes = ['found', 'not-found', 'timeout', 'error', 'over-budget', 'no-backend'] as const
-export type MissOutcome = (typeof missOutcomes)[number]
 
 const latencyBoundsMs = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000]
 

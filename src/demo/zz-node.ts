@@ -1,0 +1,87 @@
+import { yamux } from '@chainsafe/libp2p-yamux'
+import { withBitswap } from '@helia/bitswap'
+import { unixfs } from '@helia/unixfs'
+import { identify } from '@libp2p/identify'
+import { mplex } from '@libp2p/mplex'
+import { ping } from '@libp2p/ping'
+import { tcp } from '@libp2p/tcp'
+import { multiaddr } from '@multiformats/multiaddr'
+import { createHeliaLight } from 'helia'
+import { createLibp2p, type Libp2p } from 'libp2p'
+import { CID } from 'multiformats/cid'
+import { chunksOf, type DemoFile } from '#src/demo/content.ts'
+import { nativeNoise } from '#src/p2p/noise.ts'
+
+/**
+ * An IPFS node in this process: Helia on a host of our own, in memory. It knows Bitswap and nothing else: no
+ * DHT, no bootstrap, no gateways, no router, so it can reach whom it dials and who dials it, on loopback only.
+ * Memory: the content it was given, and what it fetched.
+ */
+
+export interface IpfsNode {
+  readonly peerId: string
+  /** The multiaddr to dial, with its peer ID; undefined for a node that only dials. */
+  readonly address: string | undefined
+  /** Keeps a file; returns its CID. */
+  add(file: DemoFile): Promise<string>
+  /** Connects to a peer; resolves once Bitswap can use it. */
+  connect(address: string, signal: AbortSignal): Promise<void>
+  /** Yields the content of a file, fetching by Bitswap what is not here. */
+  fetch(cid: string, signal: AbortSignal): AsyncIterable<Uint8Array>
+  /** Peer IDs of all that it is connected to, each once. */
+  readonly peers: readonly string[]
+  stop(): Promise<void>
+}
+
+/** All connections of the demo come from this one machine; the library's 5 per second are for strangers. */
+const connectionsPerSecond = 100
+
+/** Starts a node; one that does not `listen` is a client. */
+export async function startIpfsNode(options: { listen: boolean }): Promise<IpfsNode> {
+  const host = await createLibp2p({
+    addresses: { listen: options.listen ? ['/ip4/127.0.0.1/tcp/0'] : [] },
+    transports: [tcp()],
+    // The library's own default breaks on Bun.
+    connectionEncrypters: [nativeNoise().encrypter],
+    streamMuxers: [yamux(), mplex()],
+    connectionManager: { inboundConnectionThreshold: connectionsPerSecond },
+    services: { identify: identify(), ping: ping() },
+  })
+  const helia = withBitswap(Object.assign(createHeliaLight(), { libp2p: host }))
+  await helia.start()
+  ;((globalThis as any).nodes ??= []).push({ helia, host })
+  const files = unixfs(helia)
+  return {
+    peerId: host.peerId.toString(),
+    address: host.getMultiaddrs()[0]?.toString(),
+    add: async (file) =>
+      (await files.addByteStream(chunksOf(file), { chunker: (chunks) => chunks })).toString(),
+    connect: (address, signal) => connect(host, address, signal),
+    fetch: (cid, signal) => files.cat(CID.parse(cid), { signal }),
+    get peers() {
+      return host.getPeers().map((peer) => peer.toString())
+    },
+    stop: async () => {
+      await helia.stop()
+      await host.stop()
+    },
+  }
+}
+
+/**
+ * A dial resolves before the protocols of the peer are known. A want that Helia sends in between can be answered
+ * before Helia listens for the answer, so that is waited for.
+ */
+async function connect(host: Libp2p, address: string, signal: AbortSignal): Promise<void> {
+  const identified = Promise.withResolvers<void>()
+  const known = () => identified.resolve()
+  const aborted = () => identified.reject(signal.reason)
+  host.addEventListener('peer:identify', known, { once: true })
+  signal.addEventListener('abort', aborted, { once: true })
+  try {
+    await Promise.all([host.dial(multiaddr(address), { signal }), identified.promise])
+  } finally {
+    host.removeEventListener('peer:identify', known)
+    signal.removeEventListener('abort', aborted)
+  }
+}
