@@ -50,6 +50,9 @@ export function parseCid(bytes: Uint8Array): ParsedCid | CidFault {
   const hashCode = readVarint(bytes, cursor, bytes.length)
   const digestLength = readVarint(bytes, cursor, bytes.length)
   if (codec < 0 || hashCode < 0 || digestLength < 0) return 'bad-cid'
+  // A varint longer than it must be is no CID for go-cid, and one such CID costs the message it is in.
+  const headLength = 1 + varintLength(codec) + varintLength(hashCode) + varintLength(digestLength)
+  if (cursor.at !== headLength) return 'bad-cid'
   if (cursor.at + digestLength !== bytes.length) return 'bad-cid'
   if (hashCode === identityCode) return 'identity-cid'
   if (digestLength < minDigestBytes) return 'bad-cid'

@@ -34,6 +34,9 @@ const firstBackoffMs = 250
 const longestBackoffMs = 5_000
 /** How often a backend that owes an answer is asked for a sign of life. */
 const pingMs = 2_000
+const idlePingMs = 15_000
+/** Slow is not gone: a busy event loop on either side must not cost a lane. */
+const pingTimeoutMs = 30_000
 /** A backend opens a stream per message that it sends. */
 const maxStreams = 1_024
 const maxHeldBytes = 64 * 1024 * 1024
@@ -49,6 +52,8 @@ export class LaneConnection {
   #peer: BackPeer | undefined
   #remote: string | undefined
   #failures = 0
+  /** When the ping under way was sent. */
+  #pingedMs: number | undefined
 
   constructor(backend: Backend, slot: number, deps: LaneConnectionDeps) {
     this.backend = backend
@@ -130,16 +135,32 @@ export class LaneConnection {
     peer.close()
   }
 
-  /** A backend that owes an answer and still answers pings is slow, not gone. */
+  /**
+   * Asks for a sign of life: often while the backend owes an answer, since what answers pings is slow, not
+   * gone; now and then otherwise. What answers nothing for long has vanished without a word.
+   */
   #ping(connection: Connection): void {
-    this.#inbound?.sweep(performance.now())
-    if (this.backend.outstanding === 0) return
+    const nowMs = performance.now()
+    this.#inbound?.sweep(nowMs)
+    if (this.#pingedMs !== undefined) return
+    const quietMs = nowMs - this.backend.heardMs
+    if (this.backend.outstanding === 0 && quietMs < idlePingMs) return
     const ping = this.#deps.host.services['ping'] as Ping
     const peer = this.#peer
-    ping.ping(connection.remotePeer, { signal: AbortSignal.timeout(pingMs) }).then(
-      () => peer?.heard(),
-      () => undefined,
-    )
+    this.#pingedMs = nowMs
+    ping
+      .ping(connection.remotePeer, { signal: AbortSignal.timeout(pingTimeoutMs) })
+      .then(
+        () => peer?.heard(),
+        () => {
+          if (performance.now() - this.backend.heardMs > pingTimeoutMs) {
+            connection.abort(new Error('the backend answers no ping'))
+          }
+        },
+      )
+      .finally(() => {
+        this.#pingedMs = undefined
+      })
   }
 
   /** Waits before the next try: longer after each failure, and never in step with others. */

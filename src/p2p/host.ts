@@ -129,9 +129,8 @@ export async function createLaneHost(options: LaneHostOptions): Promise<Libp2p> 
     addresses: { listen: [], announceFilter: () => [] },
     connectionGater: { denyInboundConnection: () => true },
     connectionManager: { ...timeouts, reconnectRetries: 0 },
-    // The one thing that finds a backend whose machine vanished without a word. Slow is not gone: a busy
-    // event loop on either side must not cost a lane.
-    connectionMonitor: { pingInterval: 15_000, pingTimeout: { minTimeout: 15_000, maxTimeout: 30_000 } },
+    // Lanes ping by themselves; the library's pings would compete for the one stream that is allowed.
+    connectionMonitor: { enabled: false },
     transports: [
       quickTcp({
         outboundSocketInactivityTimeout: idleTimeoutMs,

@@ -27,6 +27,8 @@ const stuckMs = 120_000
 /** After a clean close a peer has this long to close its own side. */
 const closeTimeoutMs = 10_000
 const attempts = 3
+/** Sent to one peer before others get their turn of the loop. */
+const turnBytes = 1024 * 1024
 
 export class Outbound implements Link {
   readonly #options: OutboundOptions
@@ -85,8 +87,9 @@ export class Outbound implements Link {
     if (this.#again && !this.#closed && failures < attempts) this.wake()
   }
 
-  /** Sends until there is nothing more, waiting whenever the stream is full. */
+  /** Sends until there is nothing more, waiting whenever the stream is full or others are due. */
   async #drain(): Promise<void> {
+    let sentBytes = 0
     while (!this.#closed) {
       const stream = this.#stream ?? (await this.#open())
       if (this.#closed) return
@@ -94,9 +97,16 @@ export class Outbound implements Link {
       this.#unsent ??= this.#options.take(versionOf(stream.protocol))
       if (this.#unsent === undefined) return
       this.#sentMs = performance.now()
-      const hasRoom = stream.send(new Uint8ArrayList(...this.#unsent))
-      if (!hasRoom) await stream.onDrain({ signal: AbortSignal.timeout(stuckMs) })
+      const message = new Uint8ArrayList(...this.#unsent)
+      sentBytes += message.byteLength
+      if (!stream.send(message)) {
+        await hasRoom(stream)
+        sentBytes = 0
+      }
       this.#unsent = undefined
+      if (sentBytes < turnBytes) continue
+      await new Promise(setImmediate)
+      sentBytes = 0
     }
   }
 
@@ -115,6 +125,26 @@ export class Outbound implements Link {
     this.#stream = stream
     return stream
   }
+}
+
+/**
+ * Resolves when the stream can take more, rejects when it ended or stayed full for too long. (The library's
+ * own `onDrain` waits only once in a stream's life.)
+ */
+function hasRoom(stream: Stream): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const done = (end: () => void): void => {
+      clearTimeout(timer)
+      stream.removeEventListener('drain', drained)
+      stream.removeEventListener('close', closed)
+      end()
+    }
+    const drained = (): void => done(resolve)
+    const closed = (): void => done(() => reject(new Error('the stream closed before it took a message')))
+    const timer = setTimeout(() => done(() => reject(new Error('the peer reads nothing'))), stuckMs)
+    stream.addEventListener('drain', drained)
+    stream.addEventListener('close', closed)
+  })
 }
 
 /** Closes our side without waiting, and the whole stream if the peer does not follow. */

@@ -3,12 +3,15 @@
  * for an upgrade and plain HTTP to everyone else. js-ipfs needs both on one port.
  *
  * Every socket passes the gate before a byte of it is read, and leaves the count when it closes. What a
- * socket can hold up is bounded by the header timeout, the gate, and the size of one WebSocket message.
- * `server.emit('connection', socket)` lets TLS or the PROXY protocol stand in front.
+ * socket can hold up is bounded by its deadline, the gate, and the size of one WebSocket message.
+ *
+ * Sockets are accepted by `node:net` and handed to the HTTP server: Bun's own HTTP listener ignores
+ * `ipv6Only`, so that the twins on 0.0.0.0 and :: collide. It also lets TLS or the PROXY protocol stand in
+ * front. The HTTP server's own timeouts do not hold for such sockets, hence the deadlines here.
  */
 
-import { createServer, type IncomingMessage, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { type AddressInfo, createServer as createDoor, type Server as Door, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
 import {
@@ -45,7 +48,7 @@ export interface WebTransportOptions {
   readonly headersTimeoutMs?: number
 }
 
-/** The same for the whole request; nothing on this port takes a large body. */
+/** The same for what follows; nothing on this port takes a large body. */
 const requestTimeoutMs = 60_000
 /** A dead peer behind a live NAT is found by this; it also keeps the NAT's entry alive. */
 const pingEveryMs = 60_000
@@ -87,7 +90,10 @@ class WebListener extends TypedEventEmitter<ListenerEvents> implements Listener 
     maxPayload: maxMessageBytes,
   })
   readonly #server: Server
-  readonly #open = new Set<Duplex>()
+  readonly #door: Door
+  readonly #headersTimeoutMs: number
+  /** Sockets open now, each with the timer that ends it unless it gets on. */
+  readonly #open = new Map<Duplex, ReturnType<typeof setTimeout>>()
   readonly #answered = new WeakSet<WebSocket>()
   readonly #stopped = new AbortController()
   #pings: ReturnType<typeof setInterval> | undefined
@@ -102,15 +108,10 @@ class WebListener extends TypedEventEmitter<ListenerEvents> implements Listener 
         deps.handleRequest(request, { remoteAddress: incoming.socket.remoteAddress ?? '' }),
       { overrideGlobalObjects: false, errorHandler: () => new Response('internal error', { status: 500 }) },
     )
-    this.#server = createServer(
-      {
-        headersTimeout: options.headersTimeoutMs ?? 10_000,
-        requestTimeout: requestTimeoutMs,
-        connectionsCheckingInterval: 1_000,
-      },
-      listener,
-    )
-    this.#server.on('connection', (socket) => this.#onSocket(socket))
+    this.#headersTimeoutMs = options.headersTimeoutMs ?? 10_000
+    this.#server = createServer(listener)
+    this.#server.on('request', (request, response) => this.#onRequest(request, response))
+    this.#door = createDoor({ noDelay: true }, (socket) => this.#onSocket(socket))
     this.#server.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head))
     this.#server.on('clientError', (_error, socket) => socket.destroy())
   }
@@ -119,13 +120,16 @@ class WebListener extends TypedEventEmitter<ListenerEvents> implements Listener 
     const [ip, tcp] = address.getComponents()
     const host = ip?.value ?? '0.0.0.0'
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen({ host, port: Number(tcp?.value), ipv6Only: ip?.name === 'ip6' }, () => {
-        this.#server.off('error', reject)
-        resolve()
-      })
+      this.#door.once('error', reject)
+      this.#door.listen(
+        { host, port: Number(tcp?.value), ipv6Only: ip?.name === 'ip6', backlog: 4_096 },
+        () => {
+          this.#door.off('error', reject)
+          resolve()
+        },
+      )
     })
-    this.#server.on('error', (error) => this.safeDispatchEvent('error', { detail: error }))
+    this.#door.on('error', (error) => this.safeDispatchEvent('error', { detail: error }))
     this.#listening = address
     this.#pings = setInterval(() => this.#ping(), pingEveryMs)
     this.#pings.unref()
@@ -133,7 +137,7 @@ class WebListener extends TypedEventEmitter<ListenerEvents> implements Listener 
   }
 
   getAddrs(): Multiaddr[] {
-    const bound = this.#server.address() as AddressInfo | null
+    const bound = this.#door.address() as AddressInfo | null
     if (bound === null || this.#listening === undefined) return []
     return getThinWaistAddresses(this.#listening, bound.port).map((address) => address.encapsulate('/ws'))
   }
@@ -143,29 +147,48 @@ class WebListener extends TypedEventEmitter<ListenerEvents> implements Listener 
   async close(): Promise<void> {
     clearInterval(this.#pings)
     this.#stopped.abort()
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    const closed = new Promise<void>((resolve) => this.#door.close(() => resolve()))
     this.#sockets.close()
-    for (const socket of this.#open) socket.destroy()
-    this.#server.closeAllConnections()
+    for (const socket of this.#open.keys()) socket.destroy()
+    this.#server.close()
     await closed
     this.safeDispatchEvent('close')
   }
 
-  #onSocket(socket: Duplex & { remoteAddress?: string | undefined }): void {
+  #onSocket(socket: Socket): void {
     const leave = this.#deps.gate.enter(socket.remoteAddress ?? '')
     if (leave === undefined) {
       socket.destroy()
       return
     }
-    this.#open.add(socket)
+    this.#setDeadline(socket, this.#headersTimeoutMs)
     socket.on('error', () => socket.destroy())
     socket.once('close', () => {
+      clearTimeout(this.#open.get(socket))
       this.#open.delete(socket)
       leave()
     })
+    this.#server.emit('connection', socket)
+  }
+
+  #onRequest(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request
+    this.#setDeadline(socket, requestTimeoutMs)
+    response.once('close', () => this.#setDeadline(socket, this.#headersTimeoutMs))
+  }
+
+  /** Ends the socket after `ms`, unless another deadline is set or this one is cleared. */
+  #setDeadline(socket: Duplex, ms: number): void {
+    clearTimeout(this.#open.get(socket))
+    if (!socket.destroyed)
+      this.#open.set(
+        socket,
+        setTimeout(() => socket.destroy(), ms),
+      )
   }
 
   #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    clearTimeout(this.#open.get(socket))
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#accept(webSocket, request))
   }
 

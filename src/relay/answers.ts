@@ -5,6 +5,7 @@ import type { Buffers } from '#src/relay/buffers.ts'
 import type { BlockCache } from '#src/relay/cache.ts'
 import type { ClientWant } from '#src/relay/client.ts'
 import type { Counters } from '#src/relay/counters.ts'
+import { maxNegatives } from '#src/relay/outbox.ts'
 import type { Clock, LinksOf } from '#src/relay/ports.ts'
 import type { Whereabouts } from '#src/relay/whereabouts.ts'
 
@@ -72,6 +73,8 @@ export class Answers {
   /** Tells those who asked to be told that the block is not there; the want stays, should it still come. */
   dontHave(want: ClientWant): void {
     if (!want.sendDontHave || want.told) return
+    // Not read: it is told with the next round.
+    if (want.client.outbox.presences >= maxNegatives) return
     want.client.tell(want)
     want.client.outbox.addDontHave(want.cid)
     this.#deps.counters.wantsEnded['dont-have']++

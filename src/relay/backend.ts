@@ -28,8 +28,10 @@ export class Backend {
   bytes = 0
   /** When a message last came from it. */
   heardMs = Number.NEGATIVE_INFINITY
-  /** When its last lane went down; -Infinity if it was never up. */
+  /** When its last lane went down or it fell silent; at first, when it was added. */
   lostMs = Number.NEGATIVE_INFINITY
+  /** When it was last tried without a sign of life since it fell silent. */
+  triedMs = Number.NEGATIVE_INFINITY
   /** Until then it is not asked: it was silent on everything. */
   silentUntilMs = Number.NEGATIVE_INFINITY
   state: BackendState = 'connecting'
@@ -73,9 +75,9 @@ export class Backend {
   }
 
   /** Puts an ask on the lane for its block; false when no lane is up. */
-  place(ask: Ask): boolean {
+  place(ask: Ask, nowMs: number): boolean {
     const lane = this.laneFor(ask.multihash)
-    lane?.ask(ask)
+    lane?.ask(ask, nowMs)
     return lane !== undefined
   }
 }

@@ -3,7 +3,7 @@ import { Ledger, type Tally, type Want } from '#src/bitswap/ledger.ts'
 import type { WantEntry } from '#src/bitswap/message.ts'
 import type { Backend } from '#src/relay/backend.ts'
 import type { Buffers } from '#src/relay/buffers.ts'
-import { Outbox } from '#src/relay/outbox.ts'
+import { maxPresences, Outbox } from '#src/relay/outbox.ts'
 import type { Pending } from '#src/relay/pending.ts'
 import type { Link } from '#src/relay/ports.ts'
 import { Heap } from '#src/util/heap.ts'
@@ -128,7 +128,7 @@ export class Client {
 
   /** Whether one more want may be looked for. */
   mayActivate(): boolean {
-    if (this.active >= maxActive || this.outbox.presences >= maxActive) return false
+    if (this.active >= maxActive || this.outbox.presences >= maxPresences) return false
     return this.#buffers.allows(this.outbox.bytes + this.reservedBytes, this.blockBytes)
   }
 

@@ -6,6 +6,7 @@ import type { Answers } from '#src/relay/answers.ts'
 import type { BlockCache } from '#src/relay/cache.ts'
 import type { Client, ClientWant } from '#src/relay/client.ts'
 import type { Counters, RefusalReason } from '#src/relay/counters.ts'
+import { maxNegatives, maxPresences } from '#src/relay/outbox.ts'
 import type { Clock, KnowsHash } from '#src/relay/ports.ts'
 import type { Retrieval } from '#src/relay/retrieval.ts'
 import type { Scheduler } from '#src/relay/scheduler.ts'
@@ -91,10 +92,7 @@ export class FrontPeer implements LedgerChanges<ClientWant> {
   create(entry: WantEntry, cid: ParsedCid): ClientWant | undefined {
     const { state, knowsHash, clock } = this.#deps
     if (!knowsHash(cid.hashCode)) return this.#refuse('unknown-hash', entry, cid)
-    if (state.draining) {
-      this.refuse('draining')
-      return undefined
-    }
+    if (state.draining) return this.#refuse('draining', entry, undefined)
     if (state.wants >= state.maxWants) return this.#refuse('edge-full', entry, cid)
     return this.client.createWant(entry, cid, clock.now(), state.sequence++)
   }
@@ -131,7 +129,7 @@ export class FrontPeer implements LedgerChanges<ClientWant> {
   /** A want-have for what the cache holds costs no turn; blocks do, because they take buffer. */
   #answerFromCache(want: ClientWant): boolean {
     const { cache, counters, answers } = this.#deps
-    if (want.block || !cache.enabled) return false
+    if (want.block || !cache.enabled || this.client.outbox.presences >= maxPresences) return false
     const cached = cache.get(want.multihash)
     if (cached === undefined || cached.length <= smallBlockBytes) return false
     counters.cacheHits++
@@ -141,10 +139,11 @@ export class FrontPeer implements LedgerChanges<ClientWant> {
 
   #refuse(reason: RefusalReason, entry: WantEntry, cid: ParsedCid | undefined): undefined {
     const { counters } = this.#deps
+    counters.wants++
     counters.refusedClient[reason]++
     counters.wantsEnded.refused++
     const { outbox, link } = this.client
-    if (!entry.sendDontHave || cid === undefined || outbox.presences >= maxRefusals) return undefined
+    if (!entry.sendDontHave || cid === undefined || outbox.presences >= maxNegatives) return undefined
     outbox.addDontHave(cid.key)
     link.wake()
     return undefined
@@ -157,6 +156,3 @@ export class FrontPeer implements LedgerChanges<ClientWant> {
     this.#deps.retrieval.leave(want)
   }
 }
-
-/** Refusals that may wait to be sent to one client; more are only counted. */
-const maxRefusals = 16_384

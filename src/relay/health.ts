@@ -35,7 +35,8 @@ export class Health {
       return false
     }
     if (backend.state === 'ready' && this.#isSilent(backend, nowMs)) {
-      backend.lostMs = nowMs
+      // Silent after a try in vain means that it is still lost, not lost again.
+      if (backend.heardMs > backend.triedMs) backend.lostMs = nowMs
       backend.silentUntilMs = nowMs + this.#options.retryMs
       this.#change(backend, 'unresponsive', 'connected, but nothing is answered')
       return false
@@ -43,7 +44,7 @@ export class Health {
     if (backend.state === 'ready') return false
     const again = backend.state === 'connecting' || backend.heardMs > backend.lostMs
     if (!again && nowMs < backend.silentUntilMs) return false
-    if (!again) backend.heardMs = nowMs
+    if (!again) backend.triedMs = nowMs
     this.#change(backend, 'ready', undefined)
     return true
   }
@@ -51,7 +52,8 @@ export class Health {
   #isSilent(backend: Backend, nowMs: number): boolean {
     for (const lane of backend.lanes) {
       for (const ask of lane.unanswered()) {
-        if (nowMs - Math.max(ask.sentMs ?? nowMs, backend.heardMs) > this.#options.silentMs) return true
+        const sinceMs = Math.max(ask.sentMs ?? nowMs, backend.heardMs, backend.triedMs)
+        if (nowMs - sinceMs > this.#options.silentMs) return true
         break
       }
     }

@@ -18,9 +18,12 @@ export class Lane {
   readonly slot: number
   readonly #window: number
   #link: Link | undefined
-  #queued: Ask[] = []
+  readonly #queued = new Set<Ask>()
+  /** Sent as want-have, answered, and now to be asked for the block: they are in the ledger already. */
+  readonly #upgrades = new Set<Ask>()
+  /** The mirror, by the time of sending. */
   readonly #sent = new Map<MultihashKey, Ask>()
-  #cancels = new Map<MultihashKey, Ask>()
+  readonly #cancels = new Map<MultihashKey, Ask>()
 
   constructor(backend: Backend, slot: number, window: number) {
     this.backend = backend
@@ -33,7 +36,7 @@ export class Lane {
   }
 
   get outstanding(): number {
-    return this.#sent.size + this.#queued.length
+    return this.#sent.size + this.#queued.size
   }
 
   get hasRoom(): boolean {
@@ -47,29 +50,41 @@ export class Lane {
   /** Forgets the link and returns the asks that were under way on it. */
   disconnect(): Ask[] {
     this.#link = undefined
-    const asks = new Set(this.#queued)
-    for (const ask of this.#sent.values()) if (this.#cancels.get(ask.multihash) !== ask) asks.add(ask)
-    this.#queued = []
+    const asks = this.unsend()
+    for (const ask of this.#sent.values()) if (this.#cancels.get(ask.multihash) !== ask) asks.push(ask)
+    this.#upgrades.clear()
     this.#sent.clear()
     this.#cancels.clear()
-    return [...asks]
+    return asks
+  }
+
+  /** Returns the asks that were not sent yet, and forgets them. */
+  unsend(): Ask[] {
+    const asks = [...this.#queued]
+    this.#queued.clear()
+    return asks
   }
 
   /** Puts an ask on its way. */
-  ask(ask: Ask): void {
+  ask(ask: Ask, nowMs: number): void {
     ask.lane = this
-    ask.sentMs = undefined
     ask.slow = false
     ask.verdict = undefined
-    this.#queued.push(ask)
-    if (ask.again && !this.#sent.has(ask.multihash)) this.#cancels.set(ask.multihash, ask)
+    if (this.#sent.get(ask.multihash) === ask) {
+      this.#upgrades.add(ask)
+      this.#mirror(ask, nowMs)
+    } else {
+      ask.sentMs = undefined
+      this.#queued.add(ask)
+      if (ask.again && !this.#sent.has(ask.multihash)) this.#cancels.set(ask.multihash, ask)
+    }
     this.#link?.wake()
   }
 
   /** Takes an ask back: silently if it was not sent, with a cancel if it was. */
   cancel(ask: Ask): void {
-    const queuedAt = this.#queued.indexOf(ask)
-    if (queuedAt >= 0) this.#queued.splice(queuedAt, 1)
+    this.#queued.delete(ask)
+    this.#upgrades.delete(ask)
     if (this.#sent.get(ask.multihash) !== ask) return
     this.#cancels.set(ask.multihash, ask)
     this.#link?.wake()
@@ -77,33 +92,40 @@ export class Lane {
 
   /** The block came, which ended it at the backend as well. */
   settled(ask: Ask): void {
+    this.#queued.delete(ask)
+    this.#upgrades.delete(ask)
     if (this.#sent.get(ask.multihash) === ask) this.#sent.delete(ask.multihash)
-    else this.cancel(ask)
   }
 
   /** Returns the next message to send, or undefined when there is none now. */
   take(nowMs: number): Uint8Array | undefined {
     const wants: OutgoingWant[] = []
-    const named = this.#cancels
-    if (named.size > 0) {
-      this.#cancels = new Map()
-      for (const [key, ask] of named) {
-        wants.push({ cid: ask.cid, kind: 'cancel', priority: 1 })
-        if (this.#sent.get(key) === ask) this.#sent.delete(key)
+    const named = new Set<MultihashKey>()
+    for (const [key, ask] of this.#cancels) {
+      if (wants.length >= maxEntriesPerMessage) break
+      wants.push({ cid: ask.cid, kind: 'cancel', priority: 1 })
+      named.add(key)
+      this.#cancels.delete(key)
+      if (this.#sent.get(key) === ask) this.#sent.delete(key)
+    }
+    // Upgrades come first and need no room: behind wants that wait for room they could wait for each other.
+    for (const from of [this.#upgrades, this.#queued]) {
+      for (const ask of from) {
+        if (wants.length >= maxEntriesPerMessage) break
+        if (from === this.#queued && this.#sent.size >= this.#window) break
+        if (named.has(ask.multihash) || this.#cancels.has(ask.multihash)) break
+        from.delete(ask)
+        this.#mirror(ask, nowMs)
+        wants.push({ cid: ask.cid, kind: ask.kind, priority: priorityOf(wants.length) })
       }
     }
-    let taken = 0
-    while (taken < this.#queued.length && wants.length < maxEntriesPerMessage) {
-      const ask = this.#queued[taken] as Ask
-      if (this.#sent.size >= this.#window || named.has(ask.multihash)) break
-      ask.sentMs = nowMs
-      this.#sent.delete(ask.multihash)
-      this.#sent.set(ask.multihash, ask)
-      wants.push({ cid: ask.cid, kind: ask.kind, priority: priorityOf(taken) })
-      taken++
-    }
-    if (taken > 0) this.#queued = this.#queued.slice(taken)
     return wants.length === 0 ? undefined : encodeWants(wants)
+  }
+
+  #mirror(ask: Ask, nowMs: number): void {
+    ask.sentMs = nowMs
+    this.#sent.delete(ask.multihash)
+    this.#sent.set(ask.multihash, ask)
   }
 
   /** Yields the asks that the backend has not answered, the oldest first. */

@@ -89,6 +89,7 @@ export class Misses {
   tick(nowMs: number): void {
     for (const { pending, sinceMs } of this.#misses.values()) {
       if (nowMs - sinceMs < this.#options.answerAfterMs) break
+      if (pending.hasOpenAsk()) continue
       for (const want of pending.waiters) this.#deps.answers.dontHave(want)
     }
   }

@@ -6,9 +6,9 @@ import type { Buffers } from '#src/relay/buffers.ts'
 /**
  * What waits to be sent to one client: blocks and presences.
  *
- * Invariant: `bytes` is the sum of the blocks that wait and of those in the message taken last: a message
- * counts until the next one is asked for, which is when the stream had room again. The relay does not add
- * what does not fit. Memory: `bytes`, the presences and small objects; emptied by `take` and by `clear`.
+ * Invariant: `bytes` is what the blocks weigh that wait or are in the message taken last: a message counts
+ * until the next one is asked for, which is when the stream had room again. The relay does not add what
+ * does not fit. Memory: `bytes` and the presences; emptied by `take` and by `clear`.
  */
 export class Outbox {
   #blocks: OutgoingBlock[] = []
@@ -29,8 +29,8 @@ export class Outbox {
 
   addBlock(prefix: string, bytes: Uint8Array): void {
     this.#blocks.push({ prefix, bytes })
-    this.bytes += bytes.length
-    this.#buffers.usedBytes += bytes.length
+    this.bytes += bytes.length + blockOverheadBytes
+    this.#buffers.usedBytes += bytes.length + blockOverheadBytes
   }
 
   addHave(cid: CidKey): void {
@@ -54,7 +54,7 @@ export class Outbox {
     const from = this.#next
     let size = 0
     while (this.#next < this.#blocks.length && (size === 0 || size < targetMessageBytes)) {
-      size += (this.#blocks[this.#next] as OutgoingBlock).bytes.length
+      size += (this.#blocks[this.#next] as OutgoingBlock).bytes.length + blockOverheadBytes
       this.#next++
     }
     const blocks = this.#blocks.slice(from, this.#next)
@@ -89,6 +89,14 @@ export class Outbox {
     this.#takenBytes = 0
   }
 }
+
+/** What a block weighs beyond its bytes: its prefix and its place here. Clients may want empty ones without end. */
+const blockOverheadBytes = 128
+
+/** Presences that may wait for one client before nothing more is looked for on its behalf. */
+export const maxPresences = 2048
+/** As many in all, with those of what was refused or is not there; more are only counted, or told later. */
+export const maxNegatives = 16_384
 
 /** Stands where a block was, so that its bytes are let go at once. */
 const taken: OutgoingBlock = { prefix: '', bytes: new Uint8Array(0) }

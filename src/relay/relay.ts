@@ -177,9 +177,17 @@ export class Relay {
     }
   }
 
+  /** What else is to be nothing once every client has left; for tests. */
+  get leftovers(): Readonly<Record<string, number>> {
+    return { reservedBytes: this.#buffers.reservedBytes, waitingClients: this.#scheduler.waiting }
+  }
+
   #update(backend: Backend): void {
-    if (!this.#health.update(backend, this.#deps.clock.now())) return
-    this.#retrieval.backendReady()
+    const before = backend.state
+    const becameReady = this.#health.update(backend, this.#deps.clock.now())
+    if (becameReady) this.#retrieval.backendReady(backend)
+    else if (before !== 'ready' || backend.state !== 'unresponsive') return
+    else for (const lane of backend.lanes) this.#retrieval.moved(lane.unsend(), backend)
     this.#scheduler.run()
   }
 

@@ -103,7 +103,7 @@ export class Retrieval {
     }
     if (pending.hasOpenAsk() && !pending.wide) return
     if (this.#askNext(pending, blockOpen)) return
-    for (const ask of pending.asks.values()) if (ask.verdict === undefined) return
+    for (const ask of pending.asks.values()) if (ask.verdict === undefined && ask.backend.ready) return
     this.#everyoneAnswered(pending)
   }
 
@@ -152,14 +152,15 @@ export class Retrieval {
     }
     pending.asks.set(backend, ask)
     this.#deps.counters.asks++
-    lane.ask(ask)
+    lane.ask(ask, this.#deps.clock.now())
   }
 
   #upgradeAsk(ask: Ask): void {
     ask.kind = 'block'
     this.#deps.counters.asks++
-    if (ask.lane.up) ask.lane.ask(ask)
-    else ask.backend.place(ask)
+    const nowMs = this.#deps.clock.now()
+    if (ask.lane.up) ask.lane.ask(ask, nowMs)
+    else ask.backend.place(ask, nowMs)
   }
 
   /** A backend said HAVE or DONT_HAVE. */
@@ -182,6 +183,8 @@ export class Retrieval {
       if (pending.waiters.size === 0) return this.#end(pending)
     } else {
       pending.wide = true
+      // At once, not when everyone has answered: asks that fill two lanes could wait for each other's room.
+      ask.lane.cancel(ask)
     }
     this.advance(pending)
   }
@@ -204,13 +207,14 @@ export class Retrieval {
     return true
   }
 
-  /** The asks that a lost lane had under way: on to another lane, or to other backends. */
+  /** Asks that a lost lane or a silent backend leaves behind: on to another lane, or to other backends. */
   moved(asks: readonly Ask[], backend: Backend): void {
+    const nowMs = this.#deps.clock.now()
     for (const ask of asks) {
       const pending = this.pendings.get(ask.multihash)
       if (pending?.asks.get(backend) !== ask) continue
       this.#deps.counters.movedAsks++
-      if (ask.verdict === undefined ? backend.place(ask) : backend.up) continue
+      if (ask.verdict === undefined ? backend.ready && backend.place(ask, nowMs) : backend.up) continue
       pending.asks.delete(backend)
       pending.wide = true
       pending.interrupted = true
@@ -219,8 +223,14 @@ export class Retrieval {
   }
 
   /** A backend can be asked (again): everything that waits for somebody to ask goes to it. */
-  backendReady(): void {
+  backendReady(backend: Backend): void {
     for (const pending of this.pendings.values()) {
+      if (pending.phase === 'fetching') {
+        // Nobody may hear that it is not there before this one was asked as well.
+        pending.interrupted = true
+        if (!pending.asks.has(backend)) this.#ask(pending, backend, pending.blockWaiters > 0 ? 'block' : 'have')
+        continue
+      }
       if (pending.phase === 'parked') this.#askAgain(pending)
       this.advance(pending)
     }
@@ -271,31 +281,41 @@ export class Retrieval {
     const { backends, clock, misses } = this.#deps
     if (pending.asks.size === 0) return
     const nowMs = clock.now()
-    const lately = backends.some((b) => !b.ready && nowMs - b.lostMs < this.#options.graceMs)
+    let graceMs = 0
+    for (const backend of backends) {
+      if (!backend.ready) graceMs = Math.max(graceMs, backend.lostMs + this.#options.graceMs - nowMs)
+    }
     this.#release(pending)
     for (const want of pending.waiters) want.client.deactivate(want)
-    if (pending.interrupted && !lately && pending.rounds < 2) return this.#park(pending, 500)
-    if (lately) return this.#park(pending, 1_000)
+    // A backend that returns in time is asked at once; those that are there have said what they had to say.
+    if (graceMs > 0) return this.#park(pending, graceMs)
+    if (pending.interrupted && pending.rounds++ < 2) return this.#park(pending, 500)
+    pending.interrupted = false
     pending.phase = 'fetching'
     misses.start(pending, {
       found: (bytes, codec, backend) => this.block(pending.multihash, codec, bytes, backend),
       nowhere: () => {
+        this.#release(pending)
+        if (pending.interrupted) {
+          this.#askAgain(pending)
+          return this.advance(pending)
+        }
         for (const want of pending.waiters) this.#deps.answers.dontHave(want)
-        this.#park(pending, Math.min(60_000, 5_000 * 2 ** pending.rounds))
+        this.#park(pending, Math.min(60_000, 5_000 * 2 ** pending.rounds++))
       },
     })
   }
 
   #park(pending: Pending, delayMs: number): void {
     pending.phase = 'parked'
-    pending.rounds++
     pending.nextAskMs = this.#deps.clock.now() + delayMs
     pending.abandonFetch = undefined
   }
 
   #askAgain(pending: Pending): void {
     pending.phase = 'asking'
-    pending.wide = pending.rounds > 0
+    pending.wide = true
+    pending.abandonFetch = undefined
     pending.interrupted = false
     for (const want of pending.waiters) want.client.activate(want)
   }

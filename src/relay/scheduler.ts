@@ -40,6 +40,11 @@ export class Scheduler {
     this.#retrieval = deps.retrieval
   }
 
+  /** Clients with wants that wait. */
+  get waiting(): number {
+    return this.#ring.size
+  }
+
   remove(client: Client): void {
     this.#ring.delete(client)
   }
@@ -57,27 +62,36 @@ export class Scheduler {
   run(only?: Client): void {
     if (this.#running) return
     this.#running = true
+    try {
+      this.#rounds(only)
+    } finally {
+      this.#running = false
+    }
+  }
+
+  #rounds(only: Client | undefined): void {
     const nowMs = this.#clock.now()
     let round: Client[] = only === undefined ? [...this.#ring] : [only]
     while (round.length > 0) {
       const again: Client[] = []
       for (const client of round) {
         if (!this.#ring.has(client)) continue
-        const outcome = this.#turn(client, nowMs)
-        this.#ring.delete(client)
+        const started = this.#turn(client, nowMs)
+        // Who got nothing keeps its place: with every place that comes free the next one in line is served.
+        if (started > 0 || !client.hasWaiting) this.#ring.delete(client)
         if (client.hasWaiting) this.#ring.add(client)
-        if (outcome === 'more') again.push(client)
+        if (started === turn) again.push(client)
       }
       round = again
     }
-    this.#running = false
   }
 
-  /** Gives one client its turn. `more`: it could go on. `held`: its own limits, or full backends, stop it. */
-  #turn(client: Client, nowMs: number): 'more' | 'held' {
-    for (let started = 0; started < turn; started++) {
+  /** Gives one client its turn; returns how many wants it started. Its own limits or full backends may end it. */
+  #turn(client: Client, nowMs: number): number {
+    let started = 0
+    for (; started < turn; started++) {
       const want = client.nextWaiting()
-      if (want === undefined || !client.mayActivate() || client.byteBucket.delayMs(nowMs) > 0) return 'held'
+      if (want === undefined || !client.mayActivate() || client.byteBucket.delayMs(nowMs) > 0) break
       const cached = this.#cache.enabled ? this.#cache.get(want.multihash) : undefined
       if (cached !== undefined) {
         client.dequeue(want)
@@ -85,11 +99,11 @@ export class Scheduler {
         this.#answers.block(want, cached)
         continue
       }
-      if (!this.#retrieval.pendings.has(want.multihash) && !this.#retrieval.hasRoom) return 'held'
+      if (!this.#retrieval.pendings.has(want.multihash) && !this.#retrieval.hasRoom) break
       client.dequeue(want)
       if (this.#cache.enabled) this.#counters.cacheMisses++
       this.#retrieval.want(want)
     }
-    return 'more'
+    return started
   }
 }

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { ensureBinary } from '#test/support/binary.ts'
 import { type EdgeForm, type EdgeProcess, startEdgeProcess } from '#test/support/edge.ts'
-import { type GoLoadOptions, goLoad } from '#test/support/go-load.ts'
 import { type GoServe, goBinary, goFetch, startGoServe } from '#test/support/go-peer.ts'
 import { startHelia } from '#test/support/helia.ts'
 import { installJsIpfs, startJsIpfs } from '#test/support/js-ipfs-peer.ts'

@@ -38,7 +38,7 @@ export class BackendLedger {
   readonly #world: World
   readonly #send: (frame: Uint8Array) => void
   readonly #wants = new Map<string, WireEntry>()
-  /** Wants without an answer yet. */
+  /** Digests of wants without an answer yet. */
   readonly #open = new Set<string>()
   #tasks = new Map<string, Task>()
   #working = false
@@ -56,9 +56,7 @@ export class BackendLedger {
   }
 
   isOpen(index: number): boolean {
-    const digest = hex(this.#content.get(index).digest)
-    for (const key of this.#open) if (key.endsWith(digest)) return true
-    return false
+    return this.#open.has(hex(this.#content.get(index).digest))
   }
 
   receive(bytes: Uint8Array): void {
@@ -93,7 +91,7 @@ export class BackendLedger {
     const key = hex(entry.cid)
     if (entry.cancel) {
       this.#wants.delete(key)
-      this.#open.delete(key)
+      this.#open.delete(key.slice(-32))
       this.#tasks.delete(key)
       return
     }
@@ -107,7 +105,7 @@ export class BackendLedger {
     const index = this.#content.named(entry.cid)?.index
     if (index !== undefined && this.#node.askedElsewhere(index, this.slot)) this.#node.verdicts.doubleAsks++
     this.#wants.set(key, entry)
-    this.#open.add(key)
+    this.#open.add(key.slice(-32))
     if (!this.#world.chance(this.#node.manner.deaf ?? 0)) this.#answer(key, entry)
   }
 
@@ -153,7 +151,7 @@ export class BackendLedger {
   /** Adds an answer to a message; like boxo, a want leaves the ledger when its answer is no DONT_HAVE. */
   #put(task: Task, message: WireMessage): number {
     const { cid } = task.entry
-    this.#open.delete(task.key)
+    this.#open.delete(task.key.slice(-32))
     if (task.answer !== 'dont-have' && !this.#node.manner.ignoresRepeats) this.#wants.delete(task.key)
     const block = this.#content.named(cid)
     if (task.answer !== 'block' || block === undefined) {

@@ -52,7 +52,7 @@ export class Pipe implements Link {
     const bytes = joinBytes(pieces)
     const sendingMs = bytes.length / (this.#options.bytesPerMs ?? 100_000)
     this.#arrivesMs = Math.max(this.#arrivesMs, this.#world.now() + sendingMs + this.#options.latencyMs())
-    this.#world.after(this.#arrivesMs - this.#world.now(), () => this.#deliver(bytes))
+    this.#world.at(this.#arrivesMs, () => this.#deliver(bytes))
     this.#world.after(sendingMs, () => {
       if (this.#reading) this.#next()
       else this.#full = true

@@ -22,7 +22,12 @@ export class World {
   }
 
   after(delayMs: number, run: () => void): void {
-    this.#events.push({ atMs: this.#nowMs + Math.max(0, delayMs), sequence: this.#sequence++, run })
+    this.at(this.#nowMs + Math.max(0, delayMs), run)
+  }
+
+  /** Events of the same time run in the order in which they were set. */
+  at(atMs: number, run: () => void): void {
+    this.#events.push({ atMs, sequence: this.#sequence++, run })
   }
 
   every(periodMs: number, run: () => void): void {

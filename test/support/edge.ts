@@ -173,9 +173,8 @@ async function edgeCommand(from: EdgeForm): Promise<{ command: string; args: str
   const main = join(repositoryRoot, 'src', 'main.ts')
   if (from === 'binary') return { command: await ensureBinary(), args: ['run'] }
   if (from === 'source') return { command: process.execPath, args: [main, 'run'] }
-  const config = join(repositoryRoot, 'package.json')
   const deno = join(repositoryRoot, 'node_modules', '.bin', 'deno')
-  return { command: deno, args: ['run', '-A', '--no-lock', '--config', config, main, 'run'] }
+  return { command: deno, args: ['run', '-A', main, 'run'] }
 }
 
 /** The variables of a test edge; the test's own KITSUNE_* (which tests to require) are taken away. */
