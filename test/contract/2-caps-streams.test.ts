@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test
 import { connect, type Socket } from 'node:net'
 import { type Bystander, startBystander } from '#test/support/bystander.ts'
 import { type EdgeProcess, startEdgeProcess } from '#test/support/edge.ts'
-import { type RawClient, startRawClient } from '#test/support/raw-client.ts'
+import { startRawClient } from '#test/support/raw-client.ts'
 import { rawFrame, varint } from '#test/support/raw-message.ts'
 import { rpcBehaviours, startRogueBackend, startRogueRpc } from '#test/support/rogue-backend.ts'
 import { seededCid } from '#test/support/seeded-content.ts'
@@ -117,9 +117,11 @@ describe('connections', () => {
 
 describe('rogues behind the edge', () => {
   test('frames that are none, and streams opened and left, cost a backend its streams only', async () => {
+    let answered = 0
     const rogue = keep(
       await startRogueBackend({
         async answer(_wants, answer) {
+          if (answered++ >= 4) return
           await answer.sendBytes(Uint8Array.of(5, 0xff, 0xff, 0xff, 0xff, 0xff))
           await answer.sendBytes(Buffer.concat([varint(2 ** 31), new Uint8Array(100)]))
           for (let i = 0; i < 200; i++) {
@@ -151,7 +153,7 @@ describe('rogues behind the edge', () => {
     const { status, backends } = await own.readiness()
     expect(status).toBe(503)
     expect(backends[0]?.state).toBe('connecting')
-    expect(backends[0]?.reason).toMatch(/peer/i)
+    expect(backends[0]?.reason).toMatch(/identity/i)
   }, 30_000)
 
   test.each(['html', 'hang', 'fail', 'endless'] as const)('an RPC that answers %s: the rest of the pool serves, and it is used once it is right', async (how) => {
@@ -179,9 +181,9 @@ describe('rogues behind the edge', () => {
     const own = keep(await startEdgeProcess({ backends: [rpc.url], env }))
     await own.untilReady()
     const client = keep(await startRawClient(own.tcp))
-    for (const how of ['html', 'hang', 'fail', 'endless'] as const) {
+    for (const [i, how] of (['html', 'hang', 'fail', 'endless', 'wrongBlock'] as const).entries()) {
       rpc.behave(rpcBehaviours[how])
-      const cid = seededCid(1, how.length, 100 + how.charCodeAt(0))
+      const cid = seededCid(1, i, 100)
       await client.want([cid], { sendDontHave: true })
       await client.until(({ dontHaves }) => dontHaves.has(cid.toString()))
     }
@@ -190,5 +192,7 @@ describe('rogues behind the edge', () => {
     expect(client.received.blocks.size).toBe(0)
     expect(metrics.refused('backend')['wrong-block']).toBe(1)
     expect(metrics.sum('kitsune_misses_total', { outcome: 'timeout' })).toBe(1)
+    expect(metrics.sum('kitsune_misses_total', { outcome: 'error' })).toBe(3)
+    expect(metrics.sum('kitsune_misses_total')).toBe(5)
   }, 40_000)
 })

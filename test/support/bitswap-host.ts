@@ -26,6 +26,8 @@ export interface BitswapHostOptions {
   readonly receive: (message: Message, connection: Connection, stream: Stream) => void
   /** Streams that peers open are left unread. */
   readonly deaf?: boolean
+  /** Where it dials from over tcp. */
+  readonly localAddress?: string
 }
 
 /** Starts a host that answers identify, ping and Bitswap. */
@@ -34,7 +36,7 @@ export async function startBitswapHost(options: BitswapHostOptions): Promise<Lib
   const node = await createLibp2p({
     ...(options.privateKey && { privateKey: options.privateKey }),
     addresses: { listen: [...(options.listen ?? [])] },
-    transports: [tcp(), webSockets()],
+    transports: [tcp({ dialOpts: { localAddress: options.localAddress } as object }), webSockets()],
     connectionEncrypters: [nativeNoise().encrypter],
     streamMuxers: [muxer],
     connectionMonitor: { enabled: false },

@@ -97,6 +97,9 @@ export const rpcBehaviours = {
   fail: (_request: IncomingMessage, response: ServerResponse) => {
     response.writeHead(500, { 'content-type': 'application/json' }).end('{"Message":"no","Code":0}')
   },
+  wrongBlock: (_request: IncomingMessage, response: ServerResponse) => {
+    response.writeHead(200, { 'content-type': 'application/octet-stream' }).end('not what was asked for')
+  },
   endless: (_request: IncomingMessage, response: ServerResponse) => {
     response.writeHead(200, { 'content-type': 'application/json' })
     const more = (): void => {
