@@ -37,14 +37,22 @@ export interface RunningEdge {
 export interface EdgeOptions {
   readonly identity: Identity
   readonly laneSeed: Uint8Array
+  /** Where log lines go; standard output if absent. */
+  readonly logDestination?: { write(line: string): void }
   readonly version: { readonly version: string; readonly commit: string; readonly runtime: string }
 }
 
 /** Starts an edge; resolves once it listens. Rejects with what an operator has to mend. */
 export async function startEdge(config: Config, options: EdgeOptions): Promise<RunningEdge> {
   const { version, identity } = options
-  const log = createLog({ ...config.log, region: config.region, version: version.version })
-  const relay = createRelay(config, log)
+  const log = createLog({
+    ...config.log,
+    region: config.region,
+    version: version.version,
+    ...(options.logDestination && { destination: options.logDestination }),
+  })
+  let edge: Edge | undefined
+  const relay = createRelay(config, log, () => edge?.stopping === true)
   const gate = new Gate({ refused: (reason) => relay.counters.refusedClient[reason]++ }, config)
   const hosts = await createLaneHosts(config, options, log)
   const pool = new BackendPool(config.backends, { relay, hosts, log })
@@ -68,7 +76,7 @@ export async function startEdge(config: Config, options: EdgeOptions): Promise<R
     region: config.region,
     runtime: version.runtime,
   })
-  const edge = new Edge({ config, log, relay, gate, hosts, pool, frontHost, front, metrics, options })
+  edge = new Edge({ config, log, relay, gate, hosts, pool, frontHost, front, metrics, options })
   try {
     await edge.start()
   } catch (error) {
@@ -152,6 +160,10 @@ class Edge implements RunningEdge {
     })
   }
 
+  get stopping(): boolean {
+    return this.#stopping !== undefined
+  }
+
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
     return this.#stopping
@@ -201,7 +213,7 @@ class Edge implements RunningEdge {
   }
 }
 
-function createRelay(config: Config, log: Log): Relay {
+function createRelay(config: Config, log: Log, stopping: () => boolean): Relay {
   const { client, miss } = config
   return new Relay(
     {
@@ -211,6 +223,7 @@ function createRelay(config: Config, log: Log): Relay {
       linksOf,
       observer: {
         backendState: (backend, state, reason) => {
+          if (stopping()) return
           if (state === 'ready') log.info({ backend }, 'Backend is ready')
           else log.warn({ backend, state, reason }, 'Backend is not ready')
         },

@@ -1,7 +1,8 @@
 import { type ExitCode, exitCodes, type Terminal, wrap } from '#src/cli/terminal.ts'
 import type { BuildVersion } from '#src/cli/version.ts'
+import type { DemoEdge } from '#src/demo/demo-edge.ts'
 import type { Round } from '#src/demo/report.ts'
-import type { DemoBackend, DemoEdge, Stage } from '#src/demo/stage.ts'
+import type { DemoBackend, Stage } from '#src/demo/stage.ts'
 
 export interface DemoOptions {
   /** Ends after the figures; else it stays up until a signal. */
@@ -52,7 +53,7 @@ async function show(options: DemoOptions, { ended, late, inTime }: Ends): Promis
   say(
     'Kitsune demo: one address in front of two IPFS nodes, each holding files that the other does not have.',
   )
-  say('All of it runs in this process, on this machine only, and nothing is written to disk.')
+  say('All of it runs in this process, on this machine only, and nothing of it is kept.')
   terminal.out('')
   const { Stage } = await import('#src/demo/stage.ts')
   const stage = new Stage(
@@ -74,7 +75,8 @@ async function show(options: DemoOptions, { ended, late, inTime }: Ends): Promis
     }
     if (!late.aborted) throw error
     const limit = `${Math.round(timeoutMs / 100) / 10} s`
-    terminal.err(wrap(`The demo was not done after ${limit} and was ended.`, terminal.columns))
+    const situation = await stage.situation()
+    terminal.err(wrap(`The demo was not done after ${limit} and was ended. ${situation}`, terminal.columns))
     return exitCodes.usage
   } finally {
     await stage.stop()
@@ -117,8 +119,8 @@ async function play(terminal: Terminal, stage: Stage): Promise<Played> {
   terminal.out('')
 
   const rounds: Round[] = [
-    { client: 'The first client', fetched: direct, peers: first.peers },
-    { client: 'The second client', fetched: repeated, peers: second.peers },
+    { client: 'the first client', fetched: direct, peers: first.peers },
+    { client: 'the second client', fetched: repeated, peers: second.peers },
   ]
   const { right, sentences } = judge(rounds, edge.peerId)
   for (const sentence of sentences) {
@@ -135,10 +137,10 @@ function invite(terminal: Terminal, edge: DemoEdge, backends: readonly DemoBacke
   const lines = [
     '',
     'It stays up for you to try:',
-    `  curl ${edge.adminUrl}/readyz       is it ready, and which backends are?`,
-    `  curl ${edge.adminUrl}/backends     what each backend gave`,
-    `  curl ${edge.adminUrl}/metrics      everything that is counted`,
-    `  curl ${edge.adminUrl}/api/v0/id    the identity, as Kubo tells it`,
+    `  curl ${edge.adminUrl}/readyz       # is it ready, and which backends are?`,
+    `  curl ${edge.adminUrl}/backends     # what each backend gave`,
+    `  curl ${edge.adminUrl}/metrics      # everything that is counted`,
+    `  curl ${edge.adminUrl}/api/v0/id    # the identity, as Kubo tells it`,
     '',
     'Any IPFS node on this machine can dial it, by tcp or by WebSocket:',
     `  ${edge.address('tcp')}`,

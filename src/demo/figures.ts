@@ -3,29 +3,23 @@ import { KitsuneError } from '#src/util/errors.ts'
 /** What backends gave, by the name of the backend. */
 export type Figures = ReadonlyMap<string, { readonly blocks: number; readonly bytes: number }>
 
-/** Where every backend stands, as the admin API tells it. */
-export interface BackendFigures {
-  readonly figures: Figures
-  readonly ready: boolean
+/** One backend, as the admin API tells it. */
+export interface BackendState {
+  readonly name: string
+  readonly state: string
+  readonly blocks: number
+  readonly bytes: number
 }
 
-interface Answer {
-  readonly backends: readonly { name: string; state: string; blocks: number; bytes: number }[]
-}
-
-/** Asks the edge's admin API what its backends did: the demo knows no more than any operator. */
-export async function readBackends(adminUrl: string, signal: AbortSignal): Promise<BackendFigures> {
+/** Asks the edge's admin API for its backends: the demo knows no more than any operator. */
+export async function readBackends(adminUrl: string, signal: AbortSignal): Promise<readonly BackendState[]> {
   const response = await fetch(`${adminUrl}/backends`, { signal })
   if (!response.ok) {
     throw new KitsuneError('DEMO_ADMIN_FAILED', 'The admin API of the edge did not answer as it should', {
       facts: { status: response.status },
     })
   }
-  const { backends } = (await response.json()) as Answer
-  return {
-    figures: new Map(backends.map(({ name, blocks, bytes }) => [name, { blocks, bytes }])),
-    ready: backends.every(({ state }) => state === 'ready'),
-  }
+  return ((await response.json()) as { backends: BackendState[] }).backends
 }
 
 /** Returns what was added between two readings; backends that gave nothing in between are left out. */

@@ -27,7 +27,7 @@ export function judge(rounds: readonly Round[], edgePeerId: string): Verdict {
       if (!comparison.right) faults.push(`${file.name} did not reach ${client} intact: ${comparison.fault}.`)
     }
     if (peers.length !== 1 || peers[0] !== edgePeerId) {
-      faults.push(`${client} was connected to ${peers.length} peers, and not to the edge alone.`)
+      faults.push(`The edge alone should be the peer of ${client}, which had ${peers.length} in all.`)
     }
   }
   if (files === 0) faults.push('Nothing was fetched.')

@@ -5,10 +5,10 @@ import type { Config } from '#src/config/config.ts'
 import type { Environment, Machine } from '#src/config/environment.ts'
 import { loadConfig } from '#src/config/load.ts'
 import { type DemoFile, seededFile, textFile } from '#src/demo/content.ts'
+import { DemoEdge } from '#src/demo/demo-edge.ts'
 import { type Fetched, fetchAll, type Placed } from '#src/demo/fetching.ts'
-import { type Figures, readBackends } from '#src/demo/figures.ts'
 import { type IpfsNode, startIpfsNode } from '#src/demo/ipfs-node.ts'
-import { type EdgeOptions, type RunningEdge, startEdge } from '#src/edge.ts'
+import { type EdgeOptions, startEdge } from '#src/edge.ts'
 import { createKey } from '#src/p2p/identity.ts'
 import { KitsuneError } from '#src/util/errors.ts'
 
@@ -16,14 +16,13 @@ import { KitsuneError } from '#src/util/errors.ts'
  * Everything that the demo runs, in one process: backends with content, the edge, and clients as they come.
  *
  * Invariant: whatever was started is in `#started` from the moment its start began, so `stop` finds it even
- * when the demo is ended in the middle of it. Nothing is written to disk.
+ * when the demo is ended in the middle of it. Nothing is kept on disk.
  */
 
 const mebibyte = 1024 * 1024
-/** How often the edge is asked whether its backends are up, before the demo begins. */
-const readyPollMs = 25
 /** Peers that do not part within this time are left to the end of the process. */
 const stopTimeoutMs = 5_000
+const situationTimeoutMs = 1_000
 
 /** A backend of the demo. */
 export interface DemoBackend {
@@ -48,6 +47,8 @@ export class Stage {
   readonly #options: StageOptions
   readonly #signal: AbortSignal
   readonly #started: Promise<Stoppable>[] = []
+  readonly #clients: IpfsNode[] = []
+  #edge: DemoEdge | undefined
 
   /** Once `signal` aborts, nothing more is started and whatever is under way rejects. */
   constructor(options: StageOptions, signal: AbortSignal) {
@@ -88,14 +89,15 @@ export class Stage {
       }),
     )
     const { host = '127.0.0.1', port } = running.admin ?? {}
-    const edge = new DemoEdge(running, peerId.toString(), `http://${host}:${port}`, this.#signal)
-    await edge.reachedAll()
-    return edge
+    this.#edge = new DemoEdge(running, peerId.toString(), `http://${host}:${port}`)
+    await this.#within(this.#edge.reachedAll(this.#signal))
+    return this.#edge
   }
 
   /** Starts a client that knows the edge and nobody else. */
   async startClient(edge: DemoEdge): Promise<IpfsNode> {
     const client = await this.#start(startIpfsNode({ listen: false }))
+    this.#clients.push(client)
     await this.#within(client.connect(edge.address('tcp'), this.#signal))
     return client
   }
@@ -104,8 +106,18 @@ export class Stage {
   async fetch(client: IpfsNode, edge: DemoEdge, backends: readonly DemoBackend[]): Promise<Fetched[]> {
     const files = backends.flatMap((backend) => backend.files)
     const labels = new Map(backends.map(({ address, label }) => [address, label]))
-    const figures = () => edge.figures(labels)
+    const figures = () => edge.figures(labels, this.#signal)
     return this.#within(fetchAll(files, { client, figures }, this.#signal))
+  }
+
+  /** Returns where things stand, for a demo that takes too long: it tells which part is waited for. */
+  async situation(): Promise<string> {
+    if (this.#edge === undefined) return 'The edge did not start.'
+    const backends = await this.#edge.states(AbortSignal.timeout(situationTimeoutMs)).catch(() => undefined)
+    if (backends === undefined) return 'The edge does not answer.'
+    const connected = this.#clients.filter(({ peers }) => peers.length > 0).length
+    const states = backends.map(({ state, blocks }) => `${state} with ${blocks} blocks given`).join(', ')
+    return `Of ${this.#clients.length} clients ${connected} are connected; the backends are ${states}.`
   }
 
   /** Ends whatever was started, the last first. Idempotent, and bounded in time. */
@@ -152,43 +164,5 @@ export class Stage {
     throw new KitsuneError('CONFIG_DEMO', 'The demo cannot be configured', {
       facts: { reason: loaded.problems.map(({ variable, message }) => `${variable} ${message}`).join('; ') },
     })
-  }
-}
-
-/** The edge of the demo, as people can reach it. */
-export class DemoEdge {
-  readonly peerId: string
-  readonly adminUrl: string
-  /** Settles when the edge has ended. */
-  readonly finished: Promise<void>
-  readonly #listening: readonly string[]
-  readonly #signal: AbortSignal
-
-  constructor(running: RunningEdge, peerId: string, adminUrl: string, signal: AbortSignal) {
-    this.peerId = peerId
-    this.adminUrl = adminUrl
-    this.finished = running.finished
-    this.#listening = running.listening
-    this.#signal = signal
-  }
-
-  /** Returns the multiaddr to dial. */
-  address(transport: 'tcp' | 'ws'): string {
-    const found = this.#listening.find((each) => each.includes('/ws/') === (transport === 'ws'))
-    if (found === undefined) throw new KitsuneError('DEMO_NOT_LISTENING', 'The edge has no address')
-    return found
-  }
-
-  /** Resolves once every backend is ready. */
-  async reachedAll(): Promise<void> {
-    while (!(await readBackends(this.adminUrl, this.#signal)).ready) {
-      await delay(readyPollMs, undefined, { signal: this.#signal })
-    }
-  }
-
-  /** Returns what each backend gave so far, under the names that the demo calls them by. */
-  async figures(labels: ReadonlyMap<string, string>): Promise<Figures> {
-    const { figures } = await readBackends(this.adminUrl, this.#signal)
-    return new Map([...figures].map(([name, given]) => [labels.get(name) ?? name, given]))
   }
 }

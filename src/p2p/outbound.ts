@@ -1,4 +1,4 @@
-import type { Stream } from '@libp2p/interface'
+import type { Stream, StreamCloseEvent } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { type Version, versionOf } from '#src/bitswap/protocol.ts'
 import type { Link } from '#src/relay/ports.ts'
@@ -9,7 +9,7 @@ import type { Link } from '#src/relay/ports.ts'
  * a slow reader does not read stays where it can be bounded.
  *
  * Invariant: one message at a time is out of the relay's hands; if the stream breaks before it left, it is
- * sent again on a new one. Memory: that message and the stream's own window.
+ * sent again on a new one. Memory: that message, the one before it, and the stream's own window.
  */
 
 export interface OutboundOptions {
@@ -27,6 +27,11 @@ const stuckMs = 120_000
 /** After a clean close a peer has this long to close its own side. */
 const closeTimeoutMs = 10_000
 const attempts = 3
+/**
+ * A peer that resets our stream this soon after a message may not have read it. It is sent once more: a
+ * second copy is ignored, and js-ipfs never asks twice.
+ */
+const resendMs = 15_000
 /** Sent to one peer before others get their turn of the loop. */
 const turnBytes = 1024 * 1024
 
@@ -34,6 +39,8 @@ export class Outbound implements Link {
   readonly #options: OutboundOptions
   #stream: Stream | undefined
   #unsent: Uint8Array[] | undefined
+  /** The message that left last: what a reset may have thrown away. */
+  #last: Uint8Array[] | undefined
   #running = false
   #again = false
   #closed = false
@@ -56,6 +63,7 @@ export class Outbound implements Link {
     const stream = this.#stream
     if (stream === undefined || this.#running || nowMs - this.#sentMs < idleMs) return
     this.#stream = undefined
+    this.#last = undefined
     closeSoon(stream)
   }
 
@@ -63,6 +71,7 @@ export class Outbound implements Link {
   close(): void {
     this.#closed = true
     this.#unsent = undefined
+    this.#last = undefined
     const stream = this.#stream
     this.#stream = undefined
     stream?.abort(new Error('peer is gone'))
@@ -103,6 +112,7 @@ export class Outbound implements Link {
         await hasRoom(stream)
         sentBytes = 0
       }
+      this.#last = this.#unsent
       this.#unsent = undefined
       if (sentBytes < turnBytes) continue
       await new Promise(setImmediate)
@@ -116,8 +126,14 @@ export class Outbound implements Link {
       stream.abort(new Error('peer is gone'))
       return stream
     }
-    const forget = (): void => {
-      if (this.#stream === stream) this.#stream = undefined
+    const forget = (event: StreamCloseEvent): void => {
+      if (this.#stream !== stream) return
+      this.#stream = undefined
+      if (event.error === undefined || this.#last === undefined || this.#closed) return
+      if (performance.now() - this.#sentMs > resendMs) return
+      this.#unsent ??= this.#last
+      this.#last = undefined
+      this.wake()
     }
     stream.addEventListener('close', forget, { once: true })
     // Nothing is ever answered on a stream of ours; whatever comes is not kept.

@@ -5,8 +5,8 @@ import type { Uint8ArrayList } from 'uint8arraylist'
 import { handBack, isLent } from '#src/p2p/send-buffers.ts'
 
 /**
- * The library's TCP transport, but each send is one write: the library writes the pieces of a message one
- * by one, and each is a system call and a packet of its own.
+ * The library's TCP transport, but each send is one write, and small sends of one turn of the loop are one
+ * together: the library writes the pieces of a message one by one, each a system call and a packet.
  *
  * Memory: the joined bytes, until the socket has taken them.
  */
@@ -45,13 +45,31 @@ interface SocketConnection {
   sendData(bytes: Uint8ArrayList): { sentBytes: number; canSendMore: boolean }
 }
 
+/** Smaller sends wait for the end of the turn: window updates and presences come in swarms. */
+const smallBytes = 4 * 1024
+
 function join(connection: MultiaddrConnection): MultiaddrConnection {
   const { socket } = connection as unknown as SocketConnection
+  let small: Uint8Array[] = []
+  const flush = (): void => {
+    if (small.length === 0) return
+    const together = small.length === 1 ? (small[0] as Uint8Array) : Buffer.concat(small)
+    small = []
+    if (socket.writable) socket.write(together)
+  }
+  const send = (bytes: Uint8Array): void => {
+    if (bytes.length < smallBytes) {
+      if (small.push(bytes) === 1) queueMicrotask(flush)
+      return
+    }
+    flush()
+    if (isLent(bytes)) socket.write(bytes, () => handBack(bytes))
+    else socket.write(bytes)
+  }
   const target = connection as unknown as SocketConnection
   target.sendData = (list) => {
-    const bytes = list.subarray()
-    const canSendMore = isLent(bytes) ? socket.write(bytes, () => handBack(bytes)) : socket.write(bytes)
-    return { sentBytes: bytes.byteLength, canSendMore }
+    send(list.subarray())
+    return { sentBytes: list.byteLength, canSendMore: !socket.writableNeedDrain }
   }
   return connection
 }

@@ -34,7 +34,7 @@ function fetched(changes: Partial<Fetched> = {}): Fetched {
 }
 
 function round(changes: Partial<Round> = {}): Round {
-  return { client: 'The client', fetched: [fetched()], peers: [edge], ...changes }
+  return { client: 'the client', fetched: [fetched()], peers: [edge], ...changes }
 }
 
 test('content is the same for the same seed only', () => {
@@ -80,10 +80,10 @@ test('the verdict is right only if all bytes were and came by way of the edge al
     sentences: ['Every byte was right: 1.2 MiB in 2 fetches, compared with the originals.'],
   })
   const tampered = fetched({ comparison: { right: false, bytes: 7, fault: 'byte 7 is wrong' } })
-  const wrong = judge([round(), round({ client: 'The second client', fetched: [tampered] })], edge)
+  const wrong = judge([round(), round({ client: 'the second client', fetched: [tampered] })], edge)
   expect(wrong).toEqual({
     right: false,
-    sentences: ['film.bin did not reach The second client intact: byte 7 is wrong.'],
+    sentences: ['film.bin did not reach the second client intact: byte 7 is wrong.'],
   })
   for (const peers of [[], [edge, 'other'], ['other']]) {
     expect(judge([round({ peers })], edge).right).toBe(false)
