@@ -15,6 +15,7 @@ import { Relay, tickMs } from '#src/relay/relay.ts'
 import { libp2pLogger } from '#src/telemetry/libp2p-logger.ts'
 import { createLog, type Log } from '#src/telemetry/log.ts'
 import { createMetrics, type Metrics } from '#src/telemetry/metrics.ts'
+import { describeError, KitsuneError } from '#src/util/errors.ts'
 
 /**
  * The composition root: every part is built here from the config, started in one order and stopped in the
@@ -45,6 +46,7 @@ export interface EdgeOptions {
 /** Starts an edge; resolves once it listens. Rejects with what an operator has to mend. */
 export async function startEdge(config: Config, options: EdgeOptions): Promise<RunningEdge> {
   const { version, identity } = options
+  checkAnnounced(config, identity.peerId.toString())
   const log = createLog({
     ...config.log,
     region: config.region,
@@ -125,7 +127,7 @@ class Edge implements RunningEdge {
     this.#ticker = setInterval(() => relay.tick(), tickMs)
     await pool.start()
     await front.start()
-    await frontHost.node.start()
+    await listen(frontHost, config)
     const self = frontHost.node.peerId.toString()
     this.listening = frontHost.listening().map((address) => withPeer(address.toString(), self))
     if (config.adminListen !== undefined) {
@@ -248,6 +250,37 @@ async function createLaneHosts(config: Config, options: EdgeOptions, log: Log): 
       }),
     ),
   )
+}
+
+async function listen(frontHost: FrontHost, config: Config): Promise<void> {
+  try {
+    await frontHost.node.start()
+  } catch (cause) {
+    throw new KitsuneError('LISTEN_FAILED', 'The front cannot listen', {
+      facts: {
+        listen: config.listen,
+        reason: faultsOf(describeError(cause)),
+        hint: 'Another process may have the port, or the address may not be of this machine: see KITSUNE_LISTEN.',
+      },
+    })
+  }
+}
+
+/** libp2p explains its own settings around what went wrong: keeps the lines with the system's words. */
+function faultsOf(text: string): string {
+  const faults = text.split('\n').filter((line) => /\bE[A-Z]{3,}\b/.test(line) && !/^\s*at /.test(line))
+  return (faults.length > 0 ? faults : text.split('\n', 1)).map((line) => line.trim()).join('; ')
+}
+
+/** An address with somebody else's peer ID would send clients away. */
+function checkAnnounced(config: Config, self: string): void {
+  for (const address of config.announce) {
+    const named = address.split('/p2p/')[1]
+    if (named === undefined || named === self) continue
+    throw new KitsuneError('CONFIG_ANNOUNCE', 'KITSUNE_ANNOUNCE names another peer', {
+      facts: { address, hint: `The identity served here is ${self}; leave /p2p/… out, it is added.` },
+    })
+  }
 }
 
 function withPeer(address: string, peer: string): string {

@@ -30,9 +30,15 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]
 /** What each exit code means, for people. */
 export const exitCodeTable: readonly (readonly [ExitCode, string])[] = [
   [exitCodes.clean, 'ended cleanly'],
-  [exitCodes.usage, 'the environment, a key or the command line is wrong, or validate found a fault'],
+  [
+    exitCodes.usage,
+    'the environment, a key or the command line is wrong; validate found a fault; the demo failed',
+  ],
   [exitCodes.cannotStart, 'cannot start: a port is in use, a directory cannot be written'],
-  [exitCodes.cutShort, 'ended by a second signal before the drain was finished'],
+  [
+    exitCodes.cutShort,
+    'ended by a second signal before the drain was finished, or the demo by Ctrl-C before its verdict',
+  ],
   [exitCodes.internal, 'internal error'],
 ]
 
