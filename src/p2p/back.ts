@@ -64,6 +64,7 @@ export class LaneConnection {
   /** Connects and stays connected until `stop`. Never rejects. */
   async run(): Promise<void> {
     const { signal } = this.#ended
+    const { log } = this.#deps
     while (!signal.aborted) {
       let target: Target | undefined
       try {
@@ -75,7 +76,10 @@ export class LaneConnection {
         this.reason = 'the connection was lost'
       } catch (error) {
         this.reason = describeError(error)
-        this.#deps.log.debug({ backend: this.backend.name, err: error }, 'Lane not connected')
+        // One line for a backend that is down at the start; when one is lost later, its state says so.
+        const first = this.#failures === 0 && this.slot === 0 && !signal.aborted
+        if (first) log.warn({ backend: this.backend.name, reason: this.reason }, 'Backend cannot be reached')
+        else log.debug({ backend: this.backend.name, err: error }, 'Lane not connected')
       }
       if (target !== undefined) this.#deps.address.forget(target)
       await this.#backOff(signal)

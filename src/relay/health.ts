@@ -36,7 +36,7 @@ export class Health {
     }
     if (backend.state === 'ready' && this.#isSilent(backend, nowMs)) {
       // Silent after a try in vain means that it is still lost, not lost again.
-      if (backend.heardMs > backend.triedMs) backend.lostMs = nowMs
+      if (backend.heardMs >= backend.triedMs) backend.lostMs = nowMs
       backend.silentUntilMs = nowMs + this.#options.retryMs
       this.#change(backend, 'unresponsive', 'connected, but nothing is answered')
       return false

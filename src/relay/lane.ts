@@ -5,6 +5,9 @@ import type { Ask } from '#src/relay/ask.ts'
 import type { Backend } from '#src/relay/backend.ts'
 import type { Link } from '#src/relay/ports.ts'
 
+/** Priorities are int32 on the wire. */
+const highestPriority = 0x7fff_ffff
+
 /**
  * One private identity towards one backend: to the backend a peer of its own, with a ledger of its own.
  * The lane keeps a mirror of that ledger, because a backend drops silently what goes beyond its 1,024.
@@ -24,6 +27,7 @@ export class Lane {
   /** The mirror, by the time of sending. */
   readonly #sent = new Map<MultihashKey, Ask>()
   readonly #cancels = new Map<MultihashKey, Ask>()
+  #priority = highestPriority
 
   constructor(backend: Backend, slot: number, window: number) {
     this.backend = backend
@@ -116,10 +120,19 @@ export class Lane {
         if (named.has(ask.multihash) || this.#cancels.has(ask.multihash)) break
         from.delete(ask)
         this.#mirror(ask, nowMs)
-        wants.push({ cid: ask.cid, kind: ask.kind, priority: priorityOf(wants.length) })
+        wants.push({ cid: ask.cid, kind: ask.kind, priority: this.#nextPriority() })
       }
     }
     return wants.length === 0 ? undefined : encodeWants(wants)
+  }
+
+  /**
+   * A backend serves higher numbers first, so each want gets one less than the one before: in the order of
+   * sending. Equal ones, or a new start with each message, let late wants overtake early ones for ever.
+   */
+  #nextPriority(): number {
+    this.#priority = this.#priority > 1 ? this.#priority - 1 : highestPriority
+    return this.#priority
   }
 
   #mirror(ask: Ask, nowMs: number): void {
@@ -132,9 +145,4 @@ export class Lane {
   *unanswered(): Generator<Ask> {
     for (const ask of this.#sent.values()) if (ask.verdict === undefined) yield ask
   }
-}
-
-/** Earlier is more urgent; a backend serves higher numbers first. */
-function priorityOf(position: number): number {
-  return maxEntriesPerMessage - position
 }

@@ -228,7 +228,8 @@ export class Retrieval {
       if (pending.phase === 'fetching') {
         // Nobody may hear that it is not there before this one was asked as well.
         pending.interrupted = true
-        if (!pending.asks.has(backend)) this.#ask(pending, backend, pending.blockWaiters > 0 ? 'block' : 'have')
+        if (!pending.asks.has(backend))
+          this.#ask(pending, backend, pending.blockWaiters > 0 ? 'block' : 'have')
         continue
       }
       if (pending.phase === 'parked') this.#askAgain(pending)

@@ -21,17 +21,23 @@ afterEach(async () => {
 })
 
 describe('a wrong block never leaves', () => {
-  test.skipIf(!requirePeer('go'))('clients get right bytes from whoever has them, though one backend lies', async () => {
-    await goBinary()
-    const content = { blocks: 60, blockBytes }
-    const liar = keep(await startGoServe({ ...content, corruptEvery: 3 }))
-    const honest = keep(await startGoServe(content))
-    const edge = keep(await startEdgeProcess({ backends: [liar.rpc, honest.rpc], env: { KITSUNE_CACHE: '0' } }))
-    await edge.untilReady()
-    const result = await goLoad({ peer: edge.tcp, clients: 3, ...content, count: 60, shared: true })
-    expect(result).toMatchObject({ blocks: 180, wrong: 0, lost: 0 })
-    expect((await edge.metrics()).refused('backend')['wrong-block']).toBeGreaterThan(0)
-  }, 60_000)
+  test.skipIf(!requirePeer('go'))(
+    'clients get right bytes from whoever has them, though one backend lies',
+    async () => {
+      await goBinary()
+      const content = { blocks: 60, blockBytes }
+      const liar = keep(await startGoServe({ ...content, corruptEvery: 3 }))
+      const honest = keep(await startGoServe(content))
+      const edge = keep(
+        await startEdgeProcess({ backends: [liar.rpc, honest.rpc], env: { KITSUNE_CACHE: '0' } }),
+      )
+      await edge.untilReady()
+      const result = await goLoad({ peer: edge.tcp, clients: 3, ...content, count: 60, shared: true })
+      expect(result).toMatchObject({ blocks: 180, wrong: 0, lost: 0 })
+      expect((await edge.metrics()).refused('backend')['wrong-block']).toBeGreaterThan(0)
+    },
+    60_000,
+  )
 
   const wanted = seededCid(1, 0, blockBytes)
   const right = seededBlock(1, 0, blockBytes)

@@ -56,17 +56,23 @@ describe('after its last connection', () => {
     ['tcp', 'abort'],
     ['ws', 'close'],
     ['ws', 'abort'],
-  ] as const)('nothing is held of clients over %s that %s', async (via, how) => {
-    await Promise.all(Array.from({ length: 12 }, (_, i) => visit(i, via, how)))
-    await edge.untilMetrics(empty, 15_000)
-  }, 60_000)
+  ] as const)(
+    'nothing is held of clients over %s that %s',
+    async (via, how) => {
+      await Promise.all(Array.from({ length: 12 }, (_, i) => visit(i, via, how)))
+      await edge.untilMetrics(empty, 15_000)
+    },
+    60_000,
+  )
 
   test('two connections of one peer: the session ends with the last', async () => {
     const first = await startRawClient(edge.tcp)
     const { privateKey } = (first.node as unknown as { components: { privateKey: never } }).components
     const second = await startRawClient(edge.ws, { privateKey })
     await first.want([seededCid(40, 1, 64)])
-    await edge.untilMetrics((m) => m.sum('kitsune_connections') === 2 && m.sum('kitsune_wants_outstanding') === 1)
+    await edge.untilMetrics(
+      (m) => m.sum('kitsune_connections') === 2 && m.sum('kitsune_wants_outstanding') === 1,
+    )
     expect((await edge.metrics()).sum('kitsune_clients')).toBe(1)
     await second.stop()
     await edge.untilMetrics((m) => m.sum('kitsune_connections') === 1)

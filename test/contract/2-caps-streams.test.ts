@@ -35,7 +35,9 @@ beforeAll(async () => {
 
 afterEach(async () => {
   await Promise.all(attackers.splice(0).map((attacker) => attacker.stop()))
-  await edge.untilMetrics((m) => m.sum('kitsune_connections') === 1 && m.sum('kitsune_wants_outstanding') === 0)
+  await edge.untilMetrics(
+    (m) => m.sum('kitsune_connections') === 1 && m.sum('kitsune_wants_outstanding') === 0,
+  )
 })
 
 afterAll(async () => {
@@ -44,18 +46,22 @@ afterAll(async () => {
 })
 
 describe('streams opened and left', () => {
-  test.each(['yamux', 'mplex'] as const)('over %s: the oldest go, the newest serve', async (muxer) => {
-    const before = (await edge.metrics()).refused('client')['too-many-streams'] ?? 0
-    const attacker = keep(await startRawClient(edge.tcp, { muxer }))
-    for (let batch = 0; batch < 8; batch++) {
-      await Promise.all(Array.from({ length: 50 }, () => attacker.open()))
-    }
-    await bystander.fetches(5)
-    const metrics = await edge.untilMetrics((m) => (m.refused('client')['too-many-streams'] ?? 0) > before)
-    expect((metrics.refused('client')['too-many-streams'] ?? 0) - before).toBeGreaterThanOrEqual(400 - 256)
-    await attacker.send({ wants: bystander.contentWants().slice(0, 5) })
-    await attacker.until(({ blocks }) => blocks.size === 5)
-  }, 30_000)
+  test.each(['yamux', 'mplex'] as const)(
+    'over %s: the oldest go, the newest serve',
+    async (muxer) => {
+      const before = (await edge.metrics()).refused('client')['too-many-streams'] ?? 0
+      const attacker = keep(await startRawClient(edge.tcp, { muxer }))
+      for (let batch = 0; batch < 8; batch++) {
+        await Promise.all(Array.from({ length: 50 }, () => attacker.open()))
+      }
+      await bystander.fetches(5)
+      const metrics = await edge.untilMetrics((m) => (m.refused('client')['too-many-streams'] ?? 0) > before)
+      expect((metrics.refused('client')['too-many-streams'] ?? 0) - before).toBeGreaterThanOrEqual(400 - 256)
+      await attacker.send({ wants: bystander.contentWants().slice(0, 5) })
+      await attacker.until(({ blocks }) => blocks.size === 5)
+    },
+    30_000,
+  )
 
   test('a message begun on each of many streams holds no more than its cap', async () => {
     const before = (await edge.metrics()).refused('client')['message-too-big'] ?? 0
@@ -81,9 +87,7 @@ describe('streams opened and left', () => {
 
 describe('slow readers', () => {
   test('thirty clients that want everything and read nothing are held to the buffers', async () => {
-    const slow = await Promise.all(
-      Array.from({ length: 30 }, () => startRawClient(edge.tcp, { deaf: true })),
-    )
+    const slow = await Promise.all(Array.from({ length: 30 }, () => startRawClient(edge.tcp, { deaf: true })))
     for (const each of slow) keep(each)
     await Promise.all(slow.map((each) => each.send({ wants: bystander.contentWants() })))
     await bystander.fetches(40)
@@ -103,16 +107,24 @@ describe('connections', () => {
       socket.on('error', reject)
     })
 
-  test.each(['tcp', 'ws'] as const)('sockets without a handshake over %s stay below the limit per address', async (via) => {
-    const port = Number(/\/tcp\/(\d+)/.exec(edge[via])?.[1])
-    const before = (await edge.metrics()).refused('client')['too-many-connections-per-address'] ?? 0
-    const sockets = await Promise.all(Array.from({ length: 100 }, () => open(port)))
-    keep({ stop: async () => sockets.forEach((socket) => socket.destroy()) })
-    for (const socket of sockets) socket.on('error', () => {})
-    const refused = (now: number | undefined) => (now ?? 0) - before
-    await edge.untilMetrics((m) => refused(m.refused('client')['too-many-connections-per-address']) >= 41)
-    await bystander.fetches(5)
-  }, 30_000)
+  test.each(['tcp', 'ws'] as const)(
+    'sockets without a handshake over %s stay below the limit per address',
+    async (via) => {
+      const port = Number(/\/tcp\/(\d+)/.exec(edge[via])?.[1])
+      const before = (await edge.metrics()).refused('client')['too-many-connections-per-address'] ?? 0
+      const sockets = await Promise.all(Array.from({ length: 100 }, () => open(port)))
+      keep({
+        async stop() {
+          for (const socket of sockets) socket.destroy()
+        },
+      })
+      for (const socket of sockets) socket.on('error', () => {})
+      const refused = (now: number | undefined) => (now ?? 0) - before
+      await edge.untilMetrics((m) => refused(m.refused('client')['too-many-connections-per-address']) >= 41)
+      await bystander.fetches(5)
+    },
+    30_000,
+  )
 })
 
 describe('rogues behind the edge', () => {
@@ -145,7 +157,9 @@ describe('rogues behind the edge', () => {
     const somebody = keep(await startRogueBackend())
     const rpc = keep(
       await startRogueRpc(
-        rpcBehaviours.id(somebody.peerId, [bystander.backend.addr.replace(bystander.backend.peerId, somebody.peerId)]),
+        rpcBehaviours.id(somebody.peerId, [
+          bystander.backend.addr.replace(bystander.backend.peerId, somebody.peerId),
+        ]),
       ),
     )
     const own = keep(await startEdgeProcess({ backends: [rpc.url] }))
@@ -156,17 +170,21 @@ describe('rogues behind the edge', () => {
     expect(backends[0]?.reason).toMatch(/identity/i)
   }, 30_000)
 
-  test.each(['html', 'hang', 'fail', 'endless'] as const)('an RPC that answers %s: the rest of the pool serves, and it is used once it is right', async (how) => {
-    const late = keep(await startRogueBackend())
-    const rpc = keep(await startRogueRpc(rpcBehaviours[how]))
-    const own = keep(await startEdgeProcess({ backends: [rpc.url, bystander.backend.addr] }))
-    await own.untilReady(1)
-    const client = keep(await startRawClient(own.tcp))
-    await client.send({ wants: bystander.contentWants().slice(0, 50) })
-    await client.until(({ blocks }) => blocks.size === 50)
-    rpc.behave(rpcBehaviours.id(late.peerId, [late.addr]))
-    await own.untilReady(2, 25_000)
-  }, 45_000)
+  test.each(['html', 'hang', 'fail', 'endless'] as const)(
+    'an RPC that answers %s: the rest of the pool serves, and it is used once it is right',
+    async (how) => {
+      const late = keep(await startRogueBackend())
+      const rpc = keep(await startRogueRpc(rpcBehaviours[how]))
+      const own = keep(await startEdgeProcess({ backends: [rpc.url, bystander.backend.addr] }))
+      await own.untilReady(1)
+      const client = keep(await startRawClient(own.tcp))
+      await client.send({ wants: bystander.contentWants().slice(0, 50) })
+      await client.until(({ blocks }) => blocks.size === 50)
+      rpc.behave(rpcBehaviours.id(late.peerId, [late.addr]))
+      await own.untilReady(2, 25_000)
+    },
+    45_000,
+  )
 
   test('a miss over an RPC that hangs or lies ends in DONT_HAVE, never in a wrong block', async () => {
     const backend = keep(

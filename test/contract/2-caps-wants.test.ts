@@ -2,11 +2,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test
 import { randomBytes } from 'node:crypto'
 import { CID } from 'multiformats/cid'
 import { create as createDigest } from 'multiformats/hashes/digest'
+import { writeAll } from '#test/support/bitswap-host.ts'
 import { type Bystander, startBystander } from '#test/support/bystander.ts'
 import { type EdgeProcess, startEdgeProcess } from '#test/support/edge.ts'
 import { type RawClient, startRawClient } from '#test/support/raw-client.ts'
 import { framed, type RawWant, rawBody, rawFrame } from '#test/support/raw-message.ts'
-import { writeAll } from '#test/support/bitswap-host.ts'
 
 /**
  * Contract 2, wants: every structure that a peer's input can grow has a cap. Each test floods the edge while a
@@ -16,7 +16,7 @@ const wantsPerClient = 16_384
 
 let bystander: Bystander
 let edge: EdgeProcess
-let attackers: RawClient[] = []
+const attackers: RawClient[] = []
 
 beforeAll(async () => {
   bystander = await startBystander()
@@ -51,7 +51,8 @@ function absentWants(count: number, how: Omit<RawWant, 'cid'> = {}): RawWant[] {
   }))
 }
 
-const refusedNow = async (reason: string): Promise<number> => (await edge.metrics()).refused('client')[reason] ?? 0
+const refusedNow = async (reason: string): Promise<number> =>
+  (await edge.metrics()).refused('client')[reason] ?? 0
 
 async function expectCounted(reason: string, times: number, before: number): Promise<void> {
   await edge.untilMetrics((m) => (m.refused('client')[reason] ?? 0) - before === times)
@@ -79,7 +80,9 @@ describe('floods of wants', () => {
     await bystander.fetches(20)
     const metrics = await edge.metrics()
     expect(metrics.sum('kitsune_outbox_bytes')).toBeLessThanOrEqual(20 * 1024 * 1024)
-    console.log(`resident: ${Math.round(metrics.sum('kitsune_process_memory_bytes', { kind: 'resident' }) / 1e6)} MB`)
+    console.log(
+      `resident: ${Math.round(metrics.sum('kitsune_process_memory_bytes', { kind: 'resident' }) / 1e6)} MB`,
+    )
   }, 60_000)
 
   test('cancels by the ten thousand, of what was wanted and of what never was', async () => {
@@ -113,20 +116,31 @@ describe('floods of wants', () => {
     ['of a version nobody knows', 'bad-cid', Uint8Array.of(9, 0x55, 0x12, 32, ...new Uint8Array(32))],
     ['an endless varint', 'bad-cid', new Uint8Array(40).fill(0xff)],
     ['an identity', 'identity-cid', CID.createV1(0x55, createDigest(0, Uint8Array.of(1, 2, 3))).bytes],
-    ['of an unknown hash', 'unknown-hash', CID.createV1(0x55, createDigest(0x7777, new Uint8Array(32))).bytes],
-    ['with a digest that can be forged', 'bad-cid', CID.createV1(0x55, createDigest(0x12, new Uint8Array(8))).bytes],
+    [
+      'of an unknown hash',
+      'unknown-hash',
+      CID.createV1(0x55, createDigest(0x7777, new Uint8Array(32))).bytes,
+    ],
+    [
+      'with a digest that can be forged',
+      'bad-cid',
+      CID.createV1(0x55, createDigest(0x12, new Uint8Array(8))).bytes,
+    ],
   ]
-  test.each(badCids)('a CID that is %s is %s, and the wants beside it are served', async (_name, reason, cid) => {
-    const before = await refusedNow(reason)
-    const attacker = await attack()
-    const [good] = bystander.contentWants() as [RawWant]
-    await attacker.send({ wants: [{ cid, sendDontHave: true }, good, { cid, have: true }] })
-    await attacker.until(({ blocks }) => blocks.size === 1)
-    await expectCounted(reason, 2, before)
-    // A cancel of it is nothing.
-    await attacker.send({ wants: [{ cid, cancel: true }] })
-    expect(attacker.connection.status).toBe('open')
-  })
+  test.each(badCids)(
+    'a CID that is %s is %s, and the wants beside it are served',
+    async (_name, reason, cid) => {
+      const before = await refusedNow(reason)
+      const attacker = await attack()
+      const [good] = bystander.contentWants() as [RawWant]
+      await attacker.send({ wants: [{ cid, sendDontHave: true }, good, { cid, have: true }] })
+      await attacker.until(({ blocks }) => blocks.size === 1)
+      await expectCounted(reason, 2, before)
+      // A cancel of it is nothing.
+      await attacker.send({ wants: [{ cid, cancel: true }] })
+      expect(attacker.connection.status).toBe('open')
+    },
+  )
 
   test('blocks and presences nobody asked for', async () => {
     const before = await refusedNow('unwanted-block')

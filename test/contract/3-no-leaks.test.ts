@@ -44,7 +44,8 @@ afterAll(async () => {
   await rogue?.stop()
 })
 
-const identify = (who: RawClient) => (who.node.services as { identify: Identify }).identify.identify(who.connection)
+const identify = (who: RawClient) =>
+  (who.node.services as { identify: Identify }).identify.identify(who.connection)
 
 /** All that must not be seen by `client`. */
 const secrets = (): string[] => [

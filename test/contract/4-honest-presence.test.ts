@@ -18,7 +18,10 @@ afterEach(async () => {
 })
 
 /** A backend with some blocks that answers presences honestly, each wantlist after `hold`. */
-async function honest(sizesBytes: readonly number[], hold: Promise<void> = Promise.resolve()): Promise<RogueBackend> {
+async function honest(
+  sizesBytes: readonly number[],
+  hold: Promise<void> = Promise.resolve(),
+): Promise<RogueBackend> {
   const blocks = new Map(
     sizesBytes.map((size) => [seededCid(1, size, size).toString(), seededBlock(1, size, size)]),
   )
@@ -40,7 +43,10 @@ async function honest(sizesBytes: readonly number[], hold: Promise<void> = Promi
 
 async function setUp(backends: readonly RogueBackend[]): Promise<{ edge: EdgeProcess; client: RawClient }> {
   const edge = keep(
-    await startEdgeProcess({ backends: backends.map(({ addr }) => addr), env: { KITSUNE_MISS: 'dont-have' } }),
+    await startEdgeProcess({
+      backends: backends.map(({ addr }) => addr),
+      env: { KITSUNE_MISS: 'dont-have' },
+    }),
   )
   await edge.untilReady()
   return { edge, client: keep(await startRawClient(edge.tcp)) }

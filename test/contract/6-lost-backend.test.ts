@@ -44,25 +44,33 @@ const whole = () =>
   })
 
 describe('a lost backend', () => {
-  test.each(['abort', 'stop'] as const)('(%s) in the middle of wants: they move', async (how) => {
-    const first = keep(await halfhearted())
-    const second = keep(await whole())
-    const edge = keep(await startEdgeProcess({ backends: [first.addr, second.addr] }))
-    await edge.untilReady()
-    const client = keep(await startRawClient(edge.tcp))
-    let closed = false
-    client.connection.addEventListener('close', () => {
-      closed = true
-    })
-    await client.want(cids, { sendDontHave: true })
-    await poll(async () => first.wants.length, (count) => count > 5, 10_000)
-    if (how === 'stop') await first.stop()
-    else for (const connection of first.node.getConnections()) connection.abort(new Error('gone'))
-    await client.until(({ blocks }) => blocks.size === cids.length, 15_000)
-    for (const [cid, bytes] of bytesOf) expect(client.received.blocks.get(cid)).toEqual(bytes)
-    expect(client.received.dontHaves.size).toBe(0)
-    expect(closed).toBe(false)
-  }, 30_000)
+  test.each(['abort', 'stop'] as const)(
+    '(%s) in the middle of wants: they move',
+    async (how) => {
+      const first = keep(await halfhearted())
+      const second = keep(await whole())
+      const edge = keep(await startEdgeProcess({ backends: [first.addr, second.addr] }))
+      await edge.untilReady()
+      const client = keep(await startRawClient(edge.tcp))
+      let closed = false
+      client.connection.addEventListener('close', () => {
+        closed = true
+      })
+      await client.want(cids, { sendDontHave: true })
+      await poll(
+        async () => first.wants.length,
+        (count) => count > 5,
+        10_000,
+      )
+      if (how === 'stop') await first.stop()
+      else for (const connection of first.node.getConnections()) connection.abort(new Error('gone'))
+      await client.until(({ blocks }) => blocks.size === cids.length, 15_000)
+      for (const [cid, bytes] of bytesOf) expect(client.received.blocks.get(cid)).toEqual(bytes)
+      expect(client.received.dontHaves.size).toBe(0)
+      expect(closed).toBe(false)
+    },
+    30_000,
+  )
 
   test('only backend: wants wait for its return', async () => {
     const first = await halfhearted()

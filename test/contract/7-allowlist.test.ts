@@ -83,7 +83,13 @@ describe('only what is allowed', () => {
   })
 
   test('no RPC path is served to clients', async () => {
-    for (const path of ['/api/v0/id', '/api/v0/shutdown', '/api/v0/config', '/api/v0/refs?arg=x', '/debug/vars']) {
+    for (const path of [
+      '/api/v0/id',
+      '/api/v0/shutdown',
+      '/api/v0/config',
+      '/api/v0/refs?arg=x',
+      '/debug/vars',
+    ]) {
       expect((await fetch(`${edge.web}${path}`, { method: 'POST' })).status).toBe(404)
     }
   })

@@ -45,7 +45,11 @@ describe.each(['source', 'binary'] as const)('SIGTERM to an edge from %s', (from
     await edge.untilReady()
     client = keep(await startRawClient(edge.tcp))
     await client.want([wanted])
-    await poll(async () => backend.wants.length, (count) => count > 0, 10_000)
+    await poll(
+      async () => backend.wants.length,
+      (count) => count > 0,
+      10_000,
+    )
   }
 
   afterEach(async () => {
@@ -93,17 +97,21 @@ describe.each(['source', 'binary'] as const)('SIGTERM to an edge from %s', (from
     expect(performance.now() - startedMs).toBeLessThan(3_000)
   }, 30_000)
 
-  test.skipIf(!requirePeer('go'))('no block of a load that was accepted is lost', async () => {
-    await goBinary()
-    const content = { blocks: 300, blockBytes: 200_000, blockSeed: 8, delayMs: 20 }
-    const served = keep(await startGoServe(content))
-    const busy = keep(await startEdgeProcess({ from, backends: [served.rpc] }))
-    await busy.untilReady()
-    const load: GoLoadOptions = { peer: busy.tcp, ...content, clients: 3, wants: 100, lostAfterMs: 15_000 }
-    const run = keep(await startGoLoad(load))
-    await run.reached(20, 20_000)
-    const ended = busy.end('SIGTERM', 30_000)
-    expect(await run.result(40_000)).toMatchObject({ blocks: 300, lost: 0, wrong: 0 })
-    expect(await ended).toBe(0)
-  }, 60_000)
+  test.skipIf(!requirePeer('go'))(
+    'no block of a load that was accepted is lost',
+    async () => {
+      await goBinary()
+      const content = { blocks: 300, blockBytes: 200_000, blockSeed: 8, delayMs: 20 }
+      const served = keep(await startGoServe(content))
+      const busy = keep(await startEdgeProcess({ from, backends: [served.rpc] }))
+      await busy.untilReady()
+      const load: GoLoadOptions = { peer: busy.tcp, ...content, clients: 3, wants: 100, lostAfterMs: 15_000 }
+      const run = keep(await startGoLoad(load))
+      await run.reached(20, 20_000)
+      const ended = busy.end('SIGTERM', 30_000)
+      expect(await run.result(40_000)).toMatchObject({ blocks: 300, lost: 0, wrong: 0 })
+      expect(await ended).toBe(0)
+    },
+    60_000,
+  )
 })

@@ -125,27 +125,32 @@ describe('a bad start', () => {
       KITSUNE_BACKEND: 'http://127.0.0.1:5001',
     })
     expect(outcome).toBe(usage)
-    for (const name of ['KITSUNE_BACKENDS', 'KITSUNE_DRAIN', 'KITSUNE_BACKEND']) expect(stderr).toContain(name)
+    for (const name of ['KITSUNE_BACKENDS', 'KITSUNE_DRAIN', 'KITSUNE_BACKEND'])
+      expect(stderr).toContain(name)
     expectForPeople(stderr)
   })
 
-  test.each(['html', 'hang', 'fail', 'endless'] as const)('an RPC that answers %s is a warning, not an end: readyz says why', async (how) => {
-    const rpc = await startRogueRpc(rpcBehaviours[how])
-    const edge = await startEdgeProcess({ from: 'binary', backends: [rpc.url] })
-    try {
-      const known = await poll(
-        edge.readiness,
-        ({ backends: [first] }) => first?.reason !== undefined && !/not connected/.test(first.reason),
-        20_000,
-      )
-      expect(known).toMatchObject({ status: 503, ready: false })
-      console.log(`${how}: ${known.backends[0]?.reason}`)
-      expect(known.backends[0]?.reason).not.toMatch(/undefined|\[object/)
-      expect(edge.logs.filter(({ level }) => level === 'warn').length).toBeGreaterThan(0)
-      expect(await edge.end()).toBe(0)
-    } finally {
-      await edge.stop()
-      await rpc.stop()
-    }
-  }, 40_000)
+  test.each(['html', 'hang', 'fail', 'endless'] as const)(
+    'an RPC that answers %s is a warning, not an end: readyz says why',
+    async (how) => {
+      const rpc = await startRogueRpc(rpcBehaviours[how])
+      const edge = await startEdgeProcess({ from: 'binary', backends: [rpc.url] })
+      try {
+        const known = await poll(
+          edge.readiness,
+          ({ backends: [first] }) => first?.reason !== undefined && !/not connected/.test(first.reason),
+          20_000,
+        )
+        expect(known).toMatchObject({ status: 503, ready: false })
+        console.log(`${how}: ${known.backends[0]?.reason}`)
+        expect(known.backends[0]?.reason).not.toMatch(/undefined|\[object/)
+        expect(edge.logs.filter(({ level }) => level === 'warn').length).toBeGreaterThan(0)
+        expect(await edge.end()).toBe(0)
+      } finally {
+        await edge.stop()
+        await rpc.stop()
+      }
+    },
+    40_000,
+  )
 })

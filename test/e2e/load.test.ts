@@ -61,18 +61,43 @@ describe.skipIf(!requirePeer('go')).each(['source', 'binary'] as const)('load on
         }, 60_000)
       }
 
-      test.each([...protocols])('%s over ws', async (protocol) => {
-        const missing = 5
-        const asked = { missing, sendDontHave: true, lostAfterMs: 10_000 }
-        const presences = protocol.endsWith('1.2.0')
-        const run = goLoad({ peer: edge.ws, ...size, count: 8, clients: 4, protocol, ...(presences && asked) })
-        const result = await run
-        expect(result).toMatchObject({ ...flawless, blocks: 32 })
-        expect(result.missingDenied).toBe(presences ? missing * 4 : 0)
+      test('8 clients on mplex over ws, all wanting the same', async () => {
+        const shared = {
+          clients: 8,
+          wants: 64,
+          count: Math.min(size.blocks, 64),
+          shared: true,
+          muxers: 'mplex',
+        }
+        const result = await goLoad({ peer: edge.ws, ...size, ...shared })
+        expect(result).toMatchObject({ ...flawless, blocks: 8 * shared.count })
       }, 60_000)
 
+      test.each([...protocols])(
+        '%s over ws',
+        async (protocol) => {
+          const missing = 5
+          const asked = { missing, sendDontHave: true, lostAfterMs: 10_000 }
+          const presences = protocol.endsWith('1.2.0')
+          const run = goLoad({
+            peer: edge.ws,
+            ...size,
+            count: 8,
+            clients: 4,
+            protocol,
+            ...(presences && asked),
+          })
+          const result = await run
+          expect(result).toMatchObject({ ...flawless, blocks: 32 })
+          expect(result.missingDenied).toBe(presences ? missing * 4 : 0)
+        },
+        60_000,
+      )
+
       test('nothing is left of it', async () => {
-        await edge.untilMetrics((m) => m.sum('kitsune_clients') === 0 && m.sum('kitsune_wants_outstanding') === 0)
+        await edge.untilMetrics(
+          (m) => m.sum('kitsune_clients') === 0 && m.sum('kitsune_wants_outstanding') === 0,
+        )
         const metrics = await edge.metrics()
         expect(metrics.refused('client')).toEqual({})
         expect(metrics.sum('kitsune_outbox_bytes')).toBe(0)

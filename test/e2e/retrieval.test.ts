@@ -90,29 +90,32 @@ describe.skipIf(!haveGo).each(['source', 'binary', 'deno'] as const)('an edge fr
   }, 30_000)
 })
 
-describe.skipIf(!haveGo || !haveJsIpfs).each(['source', 'binary'] as const)('js-ipfs 0.18.1 at an edge from %s', (from) => {
-  let edge: EdgeProcess
+describe.skipIf(!haveGo || !haveJsIpfs).each(['source', 'binary'] as const)(
+  'js-ipfs 0.18.1 at an edge from %s',
+  (from) => {
+    let edge: EdgeProcess
 
-  beforeAll(async () => {
-    await installJsIpfs()
-    edge = await edgeOf(from, { KITSUNE_CACHE: '0' })
-    await edge.untilReady()
-  }, 300_000)
-  afterAll(() => edge?.stop())
+    beforeAll(async () => {
+      await installJsIpfs()
+      edge = await edgeOf(from, { KITSUNE_CACHE: '0' })
+      await edge.untilReady()
+    }, 300_000)
+    afterAll(() => edge?.stop())
 
-  test('two nodes, one over tcp and one over ws, read both files beside a Go client', async () => {
-    const nodes = await Promise.all([startJsIpfs(), startJsIpfs()])
-    try {
-      await Promise.all(nodes.map((node, i) => node.connect(i === 0 ? edge.tcp : edge.ws)))
-      const results = await Promise.all([
-        ...nodes.map((node, i) => node.cat(pool.files[i]!.root, 120_000)),
-        goFetch({ peer: edge.ws, cid: pool.files[1]!.root, timeoutMs: 120_000 }),
-      ])
-      const [first, second] = pool.files.map(({ digest }) => digest)
-      expect(results.map(({ sha256 }) => sha256 ?? '')).toEqual([first!, second!, second!])
-      await expectNothingHeld(edge)
-    } finally {
-      await Promise.all(nodes.map((node) => node.stop()))
-    }
-  }, 180_000)
-})
+    test('two nodes, one over tcp and one over ws, read both files beside a Go client', async () => {
+      const nodes = await Promise.all([startJsIpfs(), startJsIpfs()])
+      try {
+        await Promise.all(nodes.map((node, i) => node.connect(i === 0 ? edge.tcp : edge.ws)))
+        const results = await Promise.all([
+          ...nodes.map((node, i) => node.cat(pool.files[i]!.root, 45_000)),
+          goFetch({ peer: edge.ws, cid: pool.files[1]!.root, timeoutMs: 45_000 }),
+        ])
+        const [first, second] = pool.files.map(({ digest }) => digest)
+        expect(results.map(({ sha256 }) => sha256 ?? '')).toEqual([first!, second!, second!])
+        await expectNothingHeld(edge)
+      } finally {
+        await Promise.all(nodes.map((node) => node.stop()))
+      }
+    }, 180_000)
+  },
+)

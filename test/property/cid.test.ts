@@ -40,13 +40,13 @@ test('parseCid agrees with multiformats on CIDs', () => {
 })
 
 test('parseCid accepts nothing that multiformats does not, and never throws', () => {
-  const almost = fc.tuple(cids, fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { maxLength: 3 })).map(
-    ([cid, changes]) => {
+  const almost = fc
+    .tuple(cids, fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { maxLength: 3 }))
+    .map(([cid, changes]) => {
       const bytes = cid.bytes.slice()
       for (const [at, value] of changes) bytes[at % 6] = value
       return bytes
-    },
-  )
+    })
   fc.assert(
     fc.property(fc.oneof(almost, fc.uint8Array({ maxLength: 60 })), (bytes) => {
       const parsed = parseCid(bytes)
@@ -80,7 +80,14 @@ for (const [what, bytes, fault] of refused) {
 }
 
 test('parsePrefix refuses what is none', () => {
-  for (const bytes of [[], [1], [1, 0x55, 0x12], [2, 0x55, 0x12, 0x20], [1, 0x55, 0x12, 0x20, 0], [1, 0x55, 0x12, 19]]) {
+  for (const bytes of [
+    [],
+    [1],
+    [1, 0x55, 0x12],
+    [2, 0x55, 0x12, 0x20],
+    [1, 0x55, 0x12, 0x20, 0],
+    [1, 0x55, 0x12, 19],
+  ]) {
     expect(parsePrefix(Uint8Array.from(bytes))).toBeUndefined()
   }
 })

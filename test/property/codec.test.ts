@@ -37,13 +37,17 @@ function asWire(message: Message): WireMessage {
     full: message.full,
     entries: message.wants.map((want) => ({ ...want, cid: want.cid })),
     blocks: message.blocks.filter((block) => block.prefix === undefined).map((block) => block.bytes),
-    payload: message.blocks.flatMap(({ prefix, bytes }) => (prefix === undefined ? [] : [{ prefix, data: bytes }])),
+    payload: message.blocks.flatMap(({ prefix, bytes }) =>
+      prefix === undefined ? [] : [{ prefix, data: bytes }],
+    ),
     presences: message.presences.map((presence) => ({ ...presence })),
   }
 }
 
 function plain(value: unknown): unknown {
-  return JSON.parse(JSON.stringify(value, (_, v) => (v instanceof Uint8Array ? toKey(v.subarray(0, 500)) : v)))
+  return JSON.parse(
+    JSON.stringify(value, (_, v) => (v instanceof Uint8Array ? toKey(v.subarray(0, 500)) : v)),
+  )
 }
 
 test('decodeMessage reads what the protobuf says', () => {
@@ -51,7 +55,10 @@ test('decodeMessage reads what the protobuf says', () => {
     fc.property(wireMessages, (message) => {
       const decoded = decodeMessage(encodeWire(message))
       expect(typeof decoded).toBe('object')
-      const expected = { ...message, entries: message.entries.map((e) => ({ ...e, priority: e.priority || 1 })) }
+      const expected = {
+        ...message,
+        entries: message.entries.map((e) => ({ ...e, priority: e.priority || 1 })),
+      }
       expect(plain(asWire(decoded as Message))).toEqual(plain(expected))
     }),
     { numRuns: 300 },
@@ -85,7 +92,10 @@ test('decodeMessage never throws, whatever the bytes', () => {
 })
 
 test('decodeMessage never throws on a message with mistakes, and stays within its frame', () => {
-  const mistakes = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { minLength: 1, maxLength: 8 })
+  const mistakes = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), {
+    minLength: 1,
+    maxLength: 8,
+  })
   fc.assert(
     fc.property(wireMessages, mistakes, fc.nat(), (message, changes, cut) => {
       const bytes = encodeWire(message)
@@ -104,7 +114,9 @@ test('decodeMessage never throws on a message with mistakes, and stays within it
 })
 
 test('every cut of a message is malformed or a shorter message, never a wrong one', () => {
-  const message = { payload: [{ prefix: Uint8Array.from([1, 0x55, 0x12, 0x20]), data: new Uint8Array(100).fill(9) }] }
+  const message = {
+    payload: [{ prefix: Uint8Array.from([1, 0x55, 0x12, 0x20]), data: new Uint8Array(100).fill(9) }],
+  }
   const bytes = encodeWire(message)
   for (let length = 1; length < bytes.length; length++) {
     expect(decodeMessage(bytes.subarray(0, length))).toBe('malformed')
@@ -114,9 +126,12 @@ test('every cut of a message is malformed or a shorter message, never a wrong on
 const keys = cids.map((cid) => toKey(cid) as CidKey)
 
 test('encodeAnswers writes what the protobuf says, for each version', () => {
-  const outgoing = fc.array(fc.record({ prefix: fc.uint8Array({ maxLength: 12 }).map((p) => toKey(p)), bytes: blocks }), {
-    maxLength: 6,
-  })
+  const outgoing = fc.array(
+    fc.record({ prefix: fc.uint8Array({ maxLength: 12 }).map((p) => toKey(p)), bytes: blocks }),
+    {
+      maxLength: 6,
+    },
+  )
   const versions = fc.constantFrom<Version>('1.0', '1.1', '1.2')
   fc.assert(
     fc.property(versions, outgoing, fc.array(keys), fc.array(keys), (version, out, haves, dontHaves) => {

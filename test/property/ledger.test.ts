@@ -22,7 +22,9 @@ const entries = fc.array(
   }),
   { maxLength: 15 },
 )
-const messages = fc.array(fc.record({ full: fc.boolean(), entries, answered: fc.option(fc.nat(14)) }), { maxLength: 12 })
+const messages = fc.array(fc.record({ full: fc.boolean(), entries, answered: fc.option(fc.nat(14)) }), {
+  maxLength: 12,
+})
 
 function cidOf(name: number): Uint8Array {
   // One that is no CID, one that is an identity CID, and CIDv0s.
@@ -78,7 +80,8 @@ test('the ledger does as its model', () => {
         for (const { name, cancel, have, priority, sendDontHave } of list) {
           const known = model.get(name)
           if (name > 12) {
-            if (!cancel) expected.push(`refused ${cidOf(name).at(-1)} ${name === 13 ? 'bad-cid' : 'identity-cid'}`)
+            if (!cancel)
+              expected.push(`refused ${cidOf(name).at(-1)} ${name === 13 ? 'bad-cid' : 'identity-cid'}`)
           } else if (cancel) {
             if (model.delete(name)) expected.push(`cancelled ${name}`)
           } else {

@@ -1,11 +1,11 @@
-import { cidOf, type Content, hex, prefixFor } from '#test/sim/content.ts'
+import { type Content, cidOf, hex, prefixFor } from '#test/sim/content.ts'
 import type { SimBackend } from '#test/sim/sim-backend.ts'
 import type { World } from '#test/sim/world.ts'
 import { decodeWire, encodeWire, unframeWire, type WireEntry, type WireMessage } from '#test/support/wire.ts'
 
 /** How a backend behaves. All left out: like Kubo, and honest. */
 export interface BackendManner {
-  /** Like Helia: a want that is known is ignored unless it was cancelled, and nothing leaves by being sent. */
+  /** Like Helia: what is known, or was answered lately, is ignored unless it was cancelled first. */
   readonly ignoresRepeats?: boolean
   /** Chance that a block's bytes are wrong. */
   readonly wrongBytes?: number
@@ -21,6 +21,8 @@ export interface BackendManner {
 const capacity = 1024
 /** Helia looks at so many entries of one message. */
 const entriesPerMessage = 1024
+/** Helia does not answer a want again within this time, unless it was cancelled. */
+const repeatMs = 5_000
 const smallBlockBytes = 1024
 const targetMessageBytes = 16 * 1024
 
@@ -38,6 +40,8 @@ export class BackendLedger {
   readonly #world: World
   readonly #send: (frame: Uint8Array) => void
   readonly #wants = new Map<string, WireEntry>()
+  /** What was answered when, where repeats are ignored. */
+  readonly #answered = new Map<string, { entry: WireEntry; atMs: number }>()
   /** Digests of wants without an answer yet. */
   readonly #open = new Set<string>()
   #tasks = new Map<string, Task>()
@@ -84,22 +88,22 @@ export class BackendLedger {
 
   #checkNames(message: WireMessage): void {
     const names = new Set(message.entries.map((entry) => hex(entry.cid)))
-    if (names.size < message.entries.length) this.#node.verdicts.fail('a CID twice in one message to a backend')
+    if (names.size < message.entries.length)
+      this.#node.verdicts.fail('a CID twice in one message to a backend')
   }
 
   #entry(entry: WireEntry): void {
-    const key = hex(entry.cid)
+    const key = this.#keyOf(entry.cid)
     if (entry.cancel) {
       this.#wants.delete(key)
       this.#open.delete(key.slice(-32))
       this.#tasks.delete(key)
+      this.#answered.delete(key)
       return
     }
-    const known = this.#wants.get(key)
-    if (known !== undefined && this.#node.manner.ignoresRepeats && !(known.have && !entry.have)) return
-    if (known === undefined && this.#wants.size >= capacity) {
-      if (!this.#node.manner.ignoresRepeats) this.#node.verdicts.fail(`ledger overflow at ${this.#node.relayed.name}`)
-      return
+    if (this.#isIgnored(key, entry)) return
+    if (!this.#wants.has(key) && this.#wants.size >= capacity) {
+      return this.#node.verdicts.fail(`ledger overflow at ${this.#node.relayed.name}`)
     }
     this.#node.verdicts.asks++
     const index = this.#content.named(entry.cid)?.index
@@ -107,6 +111,19 @@ export class BackendLedger {
     this.#wants.set(key, entry)
     this.#open.add(key.slice(-32))
     if (!this.#world.chance(this.#node.manner.deaf ?? 0)) this.#answer(key, entry)
+  }
+
+  /** Helia tells wants apart by multihash, boxo by CID. */
+  #keyOf(cid: Uint8Array): string {
+    return hex(this.#node.manner.ignoresRepeats ? cid.subarray(cid.length - 32) : cid)
+  }
+
+  #isIgnored(key: string, entry: WireEntry): boolean {
+    if (!this.#node.manner.ignoresRepeats) return false
+    if (this.#wants.has(key)) return true
+    const answered = this.#answered.get(key)
+    if (answered === undefined || this.#world.now() - answered.atMs > repeatMs) return false
+    return entry.have || !answered.entry.have
   }
 
   #answer(key: string, entry: WireEntry): void {
@@ -152,7 +169,12 @@ export class BackendLedger {
   #put(task: Task, message: WireMessage): number {
     const { cid } = task.entry
     this.#open.delete(task.key.slice(-32))
-    if (task.answer !== 'dont-have' && !this.#node.manner.ignoresRepeats) this.#wants.delete(task.key)
+    if (task.answer !== 'dont-have') {
+      this.#wants.delete(task.key)
+      if (this.#node.manner.ignoresRepeats) {
+        this.#answered.set(task.key, { entry: task.entry, atMs: this.#world.now() })
+      }
+    }
     const block = this.#content.named(cid)
     if (task.answer !== 'block' || block === undefined) {
       message.presences.push({ cid, have: task.answer === 'have' })

@@ -64,7 +64,10 @@ scenario('both backends are down and return', 3, (seed) => {
   sim.finish(3_000)
   return [
     ...expectThat(dontHaves === 0, 'no DONT_HAVE while there was nobody to ask'),
-    ...expectThat(clients.every((client) => client.got.size === 200), 'every block at every client'),
+    ...expectThat(
+      clients.every((client) => client.got.size === 200),
+      'every block at every client',
+    ),
     ...sim.close(),
   ]
 })
@@ -96,7 +99,10 @@ scenario('a backend stalls and wakes; its content is only there', 3, (seed) => {
   sim.finish(5_000)
   return [
     ...expectThat(early === 0, 'no DONT_HAVE within the grace time'),
-    ...expectThat(clients.every((client) => client.got.size === 200), 'every block at every client'),
+    ...expectThat(
+      clients.every((client) => client.got.size === 200),
+      'every block at every client',
+    ),
     ...sim.close(),
   ]
 })
@@ -116,7 +122,10 @@ scenario('a backend that hangs for good does not keep others from an answer', 3,
   hangs.stall()
   sim.addClient(manners.jsIpfs, range(200))
   sim.finish(90_000)
-  const failures = expectThat(sim.slowestMs < 60_000, `what nobody has is fetched, not after ${sim.slowestMs} ms`)
+  const failures = expectThat(
+    sim.slowestMs < 60_000,
+    `what nobody has is fetched, not after ${sim.slowestMs} ms`,
+  )
   return [...failures, ...sim.close()]
 })
 

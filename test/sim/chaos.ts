@@ -1,8 +1,8 @@
 import type { BackendManner } from '#test/sim/backend-ledger.ts'
 import { Content, mixedSizes } from '#test/sim/content.ts'
+import { expectThat } from '#test/sim/seeds.ts'
 import type { SimBackend } from '#test/sim/sim-backend.ts'
 import { type ClientManner, manners, type SimClient } from '#test/sim/sim-client.ts'
-import { expectThat } from '#test/sim/seeds.ts'
 import { defaultOptions, Simulation } from '#test/sim/simulation.ts'
 
 /** What goes wrong in a run. Every block has an honest backend that has it, and returns whenever it is lost. */
@@ -15,16 +15,21 @@ export interface ChaosOptions {
   readonly fickle?: boolean
   /** Blocks come to backends, and leave those that have them twice. */
   readonly moving?: boolean
+  /** How much rarer than usual things go wrong. */
+  readonly rarer?: number
   readonly blocks?: number
   readonly clients?: number
   readonly wantsPerClient?: number
+  /** At least so many wants are sent in all. */
+  readonly wants?: number
   readonly small?: boolean
+  readonly cacheBytes?: number
 }
 
 /** Runs clients against a pool in which the given things go wrong; returns what should not have been seen. */
 export function runChaos(seed: number, options: ChaosOptions): string[] {
   const { blocks = 250, clients = 12, wantsPerClient = 150, deaf = 0 } = options
-  const cacheBytes = seed % 2 === 0 ? 0 : 1024 * 1024
+  const cacheBytes = options.cacheBytes ?? (seed % 2 === 0 ? 0 : 1024 * 1024)
   const sim = new Simulation(
     seed,
     (world) => new Content(blocks, options.small ? () => world.integer(4, 2_000) : mixedSizes(world)),
@@ -45,14 +50,17 @@ export function runChaos(seed: number, options: ChaosOptions): string[] {
   }
   let calm = false
   const unlessCalm = (everyMs: number, run: () => void): void =>
-    world.every(everyMs, () => {
+    world.every(everyMs * (options.rarer ?? 1), () => {
       if (!calm) run()
     })
   if (options.drops) unlessCalm(60, () => drop(sim, world.pick(sim.backends)))
   if (options.stalls) unlessCalm(250, () => stall(sim, world.pick(honest)))
   if (options.fickle) unlessCalm(30, () => vanish(sim, world.pick(sim.clients)))
-  if (options.moving) unlessCalm(10, () => move(honest, owner, world.integer(0, blocks - 1), world.pick([0, 1, 2])))
-  world.run(options.wantsPerClient === undefined ? 20_000 : 600_000, () => sim.clients.every((client) => client.done))
+  if (options.moving)
+    unlessCalm(10, () => move(honest, owner, world.integer(0, blocks - 1), world.pick([0, 1, 2])))
+  world.run(options.wantsPerClient === undefined ? 20_000 : 600_000, () =>
+    sim.clients.every((client) => client.done),
+  )
   calm = true
   for (const client of sim.clients) {
     client.reading = true
@@ -63,9 +71,11 @@ export function runChaos(seed: number, options: ChaosOptions): string[] {
     backend.up()
   }
   sim.finish(300_000)
-  if (process.env['DBG']) console.log(seed, Math.round(world.now()), sim.wants, sim.verdicts, sim.states.length, sim.slowestMs)
   const total = sim.clients.reduce((sum, client) => sum + client.got.size, 0)
-  return [...expectThat(total > 0, 'blocks were delivered'), ...sim.close()]
+  const failures = expectThat(total > 0, 'blocks were delivered')
+  const { wants = 0 } = options
+  failures.push(...expectThat(sim.wants >= wants, `at least ${wants} wants, not ${sim.wants}`))
+  return [...failures, ...sim.close()]
 }
 
 /** Wants of one plan come again only after a while, as a client that holds a block does not ask for it. */

@@ -37,7 +37,10 @@ scenario('two hundred clients that do not read', 2, (seed) => {
   return [
     ...expectThat(held < total * 1.25 + 200 * 257 * 1024, `what is held is bounded, not ${held} bytes`),
     ...expectThat(served, 'a client that reads is served meanwhile'),
-    ...expectThat(slow.every((client) => client.got.size === 30), 'who reads at last gets everything'),
+    ...expectThat(
+      slow.every((client) => client.got.size === 30),
+      'who reads at last gets everything',
+    ),
     ...sim.close(),
   ]
 })
@@ -97,7 +100,10 @@ scenario('full wantlists replace what was wanted', 2, (seed) => {
   sim.world.pass(1_000)
   client.open.clear()
   return [
-    ...expectThat(wants === 100 && pending === 100, `one list is held, not ${wants} wants, ${pending} pending`),
+    ...expectThat(
+      wants === 100 && pending === 100,
+      `one list is held, not ${wants} wants, ${pending} pending`,
+    ),
     ...expectThat(sim.relay.gauges.wants === 0, 'an empty list clears it'),
     ...sim.close(),
   ]
@@ -203,7 +209,9 @@ scenario('ten clients with long lists share full backends', 2, (seed) => {
     cacheBytes: 0,
   })
   sim.addBackend('a', () => true, { latencyMs: () => 20 })
-  const clients = range(10).map((n) => sim.addClient({ ...manners.raw, window: 3_000, perMessage: 3_000 }, range(3_000, n * 3_000)))
+  const clients = range(10).map((n) =>
+    sim.addClient({ ...manners.raw, window: 3_000, perMessage: 3_000 }, range(3_000, n * 3_000)),
+  )
   sim.world.run(60_000, () => clients.some((client) => client.got.size >= 1_000))
   const got = clients.map((client) => client.got.size)
   sim.finish()

@@ -34,7 +34,12 @@ scenario('fetches that fail, time out or bring the wrong bytes', 3, (seed) => {
   const backend = sim.addBackend('a', () => false, { withRpc: true })
   backend.rpc = (index = 0) => {
     const wrong = { kind: 'found', bytes: new Uint8Array(2_000) } as const
-    const results = [{ kind: 'not-found' }, { kind: 'error', reason: 'html' }, wrong, { kind: 'timeout' }] as const
+    const results = [
+      { kind: 'not-found' },
+      { kind: 'error', reason: 'html' },
+      wrong,
+      { kind: 'timeout' },
+    ] as const
     return { afterMs: index % 4 === 3 ? 1e9 : 10, result: results[index % 4] ?? results[0] }
   }
   const client = sim.addClient({ ...manners.raw, onDontHave: 'give-up' }, range(100))
@@ -77,7 +82,10 @@ scenario('clients that leave abandon their fetches', 3, (seed) => {
   const during = sim.relay.gauges.missesUnderWay
   client.leave()
   const after = sim.relay.gauges.missesUnderWay
-  return [...expectThat(during === 8 && after === 0, `8 then none, not ${during} then ${after}`), ...sim.close()]
+  return [
+    ...expectThat(during === 8 && after === 0, `8 then none, not ${during} then ${after}`),
+    ...sim.close(),
+  ]
 })
 
 scenario('a backend that returns during a fetch is asked before anyone is told', 3, (seed) => {

@@ -1,6 +1,6 @@
 import type { Link } from '#src/relay/ports.ts'
-import { joinBytes } from '#test/support/wire.ts'
 import type { World } from '#test/sim/world.ts'
+import { joinBytes } from '#test/support/wire.ts'
 
 /**
  * The sending half of a simulated connection, as `p2p/outbound` behaves: woken, it takes one message after

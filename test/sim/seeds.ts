@@ -7,15 +7,13 @@ const only = process.env['KITSUNE_TEST_SEED']
 export function scenario(name: string, seeds: number, run: (seed: number) => string[]): void {
   const chosen = only === undefined ? Array.from({ length: seeds }, (_, i) => i + 1) : [Number(only)]
   for (const seed of chosen) {
-    test(
-      `${name} (seed ${seed})`,
-      () => {
-        const failures = run(seed)
-        if (failures.length === 0) return
-        throw new Error(`${failures.join('\n')}\nReplay: KITSUNE_TEST_SEED=${seed} bun test ./test/sim -t '${name}'`)
-      },
-      300_000,
-    )
+    test(`${name} (seed ${seed})`, () => {
+      const failures = run(seed)
+      if (failures.length === 0) return
+      throw new Error(
+        `${failures.join('\n')}\nReplay: KITSUNE_TEST_SEED=${seed} bun test ./test/sim -t '${name}'`,
+      )
+    }, 300_000)
   }
 }
 

@@ -1,12 +1,12 @@
+import type { CidKey } from '#src/bitswap/cid.ts'
 import { decodeMessage } from '#src/bitswap/message.ts'
 import type { BackPeer } from '#src/relay/back-peer.ts'
 import type { Backend } from '#src/relay/backend.ts'
-import type { CidKey } from '#src/bitswap/cid.ts'
 import type { FetchResult } from '#src/relay/ports.ts'
 import type { Relay } from '#src/relay/relay.ts'
 import { fromKey } from '#src/util/bytes.ts'
-import type { Content } from '#test/sim/content.ts'
 import { BackendLedger, type BackendManner } from '#test/sim/backend-ledger.ts'
+import type { Content } from '#test/sim/content.ts'
 import { Pipe } from '#test/sim/pipe.ts'
 import type { Verdicts } from '#test/sim/verdicts.ts'
 import type { World } from '#test/sim/world.ts'
@@ -42,7 +42,10 @@ export class SimBackend {
     this.manner = options.manner ?? {}
     this.verdicts = options.verdicts
     this.latencyMs = options.latencyMs ?? (() => 1 + options.world.random() * 4)
-    this.relayed = options.relay.addBackend(name, options.withRpc ? (cid, ms, done) => this.#fetch(cid, ms, done) : undefined)
+    this.relayed = options.relay.addBackend(
+      name,
+      options.withRpc ? (cid, ms, done) => this.#fetch(cid, ms, done) : undefined,
+    )
   }
 
   /** Connects every lane that is down. */

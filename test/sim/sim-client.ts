@@ -1,7 +1,7 @@
 import { decodeMessage } from '#src/bitswap/message.ts'
 import type { Version } from '#src/bitswap/protocol.ts'
 import type { FrontPeer } from '#src/relay/front-peer.ts'
-import { type CidForm, cidOf, type Content, hex } from '#test/sim/content.ts'
+import { type CidForm, type Content, cidOf, hex } from '#test/sim/content.ts'
 import { Pipe } from '#test/sim/pipe.ts'
 import type { Simulation } from '#test/sim/simulation.ts'
 import { decodeWire, encodeWire, unframeWire, type WireEntry, type WireMessage } from '#test/support/wire.ts'
@@ -152,7 +152,9 @@ export class SimClient {
     const { world, verdicts } = this.#sim
     const bytes = encodeWire(message)
     const latencyMs = 1 + world.random() * 10
-    const atMs = this.manner.overtaking ? world.now() + latencyMs : Math.max(this.#arrivesMs, world.now() + latencyMs)
+    const atMs = this.manner.overtaking
+      ? world.now() + latencyMs
+      : Math.max(this.#arrivesMs, world.now() + latencyMs)
     this.#arrivesMs = Math.max(this.#arrivesMs, atMs)
     world.at(atMs, () => {
       if (peer !== this.#peer) return

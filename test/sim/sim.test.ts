@@ -1,5 +1,5 @@
-import { Content, mixedSizes } from '#test/sim/content.ts'
 import { type ChaosOptions, runChaos } from '#test/sim/chaos.ts'
+import { Content, mixedSizes } from '#test/sim/content.ts'
 import { expectThat, range, scenario } from '#test/sim/seeds.ts'
 import { manners } from '#test/sim/sim-client.ts'
 import { defaultOptions, Simulation } from '#test/sim/simulation.ts'
@@ -57,6 +57,20 @@ for (const [name, options] of Object.entries(chaos)) scenario(name, 4, (seed) =>
 
 if (process.env['KITSUNE_TEST_LONG'] !== undefined) {
   scenario('a million wants', 1, (seed) =>
-    runChaos(seed, { ...chaos['all of it at once'], blocks: 20_000, clients: 60, wantsPerClient: 17_000, small: true }),
+    runChaos(seed, {
+      drops: true,
+      stalls: true,
+      liar: { wrongBytes: 0.1, pushes: 0.1, deaf: 0.001 },
+      deaf: 0.0001,
+      fickle: true,
+      moving: true,
+      small: true,
+      rarer: 20,
+      cacheBytes: 4 * 1024 * 1024,
+      wants: 1_000_000,
+      blocks: 20_000,
+      clients: 100,
+      wantsPerClient: 10_500,
+    }),
   )
 }

@@ -89,7 +89,8 @@ export class Simulation {
   /** A client was told DONT_HAVE. */
   told(index: number, _sentMs: number): void {
     if (!this.steady) return
-    if (this.backends.some((backend) => backend.has.has(index))) this.verdicts.fail('DONT_HAVE of what is there')
+    if (this.backends.some((backend) => backend.has.has(index)))
+      this.verdicts.fail('DONT_HAVE of what is there')
   }
 
   /** Runs until every client has what it wanted; fails after `limitMs`. */

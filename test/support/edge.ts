@@ -4,7 +4,7 @@
  *
  * Each edge has a data directory of its own that goes with it; `stop()` and `kill()` end it by its pid.
  */
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -107,7 +107,7 @@ export async function startEdgeProcess(options: EdgeProcessOptions): Promise<Edg
     },
     async end(signal = 'SIGTERM', timeoutMs = 20_000) {
       process.kill(child.pid, signal)
-      const timer = setTimeout(() => process.kill(child.pid, 'SIGKILL'), timeoutMs)
+      const timer = setTimeout(() => void child.kill('SIGKILL'), timeoutMs)
       const outcome = await child.ended
       clearTimeout(timer)
       return outcome
@@ -173,8 +173,13 @@ async function edgeCommand(from: EdgeForm): Promise<{ command: string; args: str
   const main = join(repositoryRoot, 'src', 'main.ts')
   if (from === 'binary') return { command: await ensureBinary(), args: ['run'] }
   if (from === 'source') return { command: process.execPath, args: [main, 'run'] }
-  const deno = join(repositoryRoot, 'node_modules', '.bin', 'deno')
-  return { command: deno, args: ['run', '-A', main, 'run'] }
+  return { command: denoItself(), args: ['run', '-A', main, 'run'] }
+}
+
+/** The npm package's `deno` is a script that waits for the real one and passes no signal on. */
+function denoItself(): string {
+  const script = join(repositoryRoot, 'node_modules', '.bin', 'deno')
+  return execFileSync(script, ['eval', 'console.log(Deno.execPath())'], { encoding: 'utf8' }).trim()
 }
 
 /** The variables of a test edge; the test's own KITSUNE_* (which tests to require) are taken away. */

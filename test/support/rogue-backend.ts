@@ -72,7 +72,14 @@ export async function startRogueBackend(
     },
   })
   const addr = node.getMultiaddrs()[0]?.toString() ?? ''
-  return { node, peerId: node.peerId.toString(), addr, wants, lanes, stop: async () => void (await node.stop()) }
+  return {
+    node,
+    peerId: node.peerId.toString(),
+    addr,
+    wants,
+    lanes,
+    stop: async () => void (await node.stop()),
+  }
 }
 
 /** What a rogue RPC does with a request. */

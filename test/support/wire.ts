@@ -121,7 +121,13 @@ function readWantlist(bytes: Uint8Array, message: WireMessage): void {
   for (const { field, value } of fieldsOf(bytes)) {
     if (field === 2) message.full = value !== 0
     if (field !== 1) continue
-    const entry = { cid: new Uint8Array(0) as Uint8Array, priority: 0, cancel: false, have: false, sendDontHave: false }
+    const entry = {
+      cid: new Uint8Array(0) as Uint8Array,
+      priority: 0,
+      cancel: false,
+      have: false,
+      sendDontHave: false,
+    }
     for (const part of fieldsOf(bytesOf(value))) {
       if (part.field === 1) entry.cid = bytesOf(part.value)
       if (part.field === 2) entry.priority = Number(part.value) | 0

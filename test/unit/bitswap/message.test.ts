@@ -19,7 +19,9 @@ test('an empty message is a message', () => {
 
 test('blocks and CIDs are views of the frame', () => {
   const frame = encodeWire({
-    entries: [{ cid: Uint8Array.from([1, 2, 3]), priority: 1, cancel: false, have: true, sendDontHave: true }],
+    entries: [
+      { cid: Uint8Array.from([1, 2, 3]), priority: 1, cancel: false, have: true, sendDontHave: true },
+    ],
     blocks: [new Uint8Array(100)],
   })
   const message = decodeMessage(frame)
@@ -44,10 +46,7 @@ for (const [what, bytes] of malformed) {
 }
 
 test('each protocol id says what it can carry', () => {
-  expect(['/ipfs/bitswap/1.2.0', '/ipfs/bitswap/1.1.0', '/ipfs/bitswap/1.0.0', '/ipfs/bitswap'].map(versionOf)).toEqual([
-    '1.2',
-    '1.1',
-    '1.0',
-    '1.0',
-  ])
+  expect(
+    ['/ipfs/bitswap/1.2.0', '/ipfs/bitswap/1.1.0', '/ipfs/bitswap/1.0.0', '/ipfs/bitswap'].map(versionOf),
+  ).toEqual(['1.2', '1.1', '1.0', '1.0'])
 })

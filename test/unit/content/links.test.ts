@@ -15,7 +15,9 @@ const [a, b, c] = [0, 1, 2].map((index) => seededCid(1, index, 100)) as [
 const keys = [a, b, c].map((cid) => toKey(cid.multihash.bytes))
 
 test('links of dag-pb, in their order', () => {
-  const bytes = dagPb.encode(dagPb.prepare({ Data: new Uint8Array(3), Links: [a, b, c].map((cid) => ({ Hash: cid })) }))
+  const bytes = dagPb.encode(
+    dagPb.prepare({ Data: new Uint8Array(3), Links: [a, b, c].map((cid) => ({ Hash: cid })) }),
+  )
   expect(linksOf(codecs.dagPb, bytes, 10)).toEqual(keys)
   expect(linksOf(codecs.dagPb, bytes, 2)).toEqual(keys.slice(0, 2))
 })
@@ -44,5 +46,7 @@ test('depth that the sender chose does not end us', () => {
   const cbor = new Uint8Array(depth + 1).fill(0x81)
   cbor[depth] = 0
   expect(linksOf(codecs.dagCbor, cbor, 10)).toEqual([])
-  expect(linksOf(codecs.dagJson, new TextEncoder().encode('['.repeat(depth) + ']'.repeat(depth)), 10)).toEqual([])
+  expect(
+    linksOf(codecs.dagJson, new TextEncoder().encode('['.repeat(depth) + ']'.repeat(depth)), 10),
+  ).toEqual([])
 })

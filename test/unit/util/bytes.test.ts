@@ -31,7 +31,9 @@ test('varints come back, and are as long as said', () => {
 })
 
 test('a varint of more than 53 bits is none', () => {
-  expect(readVarint(Uint8Array.from([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]), { at: 0 }, 8)).toBe(2 ** 53 - 1)
+  expect(readVarint(Uint8Array.from([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]), { at: 0 }, 8)).toBe(
+    2 ** 53 - 1,
+  )
   expect(readVarint(Uint8Array.from([0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10]), { at: 0 }, 8)).toBe(-1)
   expect(readVarint(new Uint8Array(20).fill(0x80), { at: 0 }, 20)).toBe(-1)
 })

@@ -15,7 +15,9 @@ test('the least recently touched entry is forgotten first', () => {
 })
 
 test('it never holds more than its capacity, and what it holds is what was set last', () => {
-  const steps = fc.array(fc.tuple(fc.integer({ min: 0, max: 9 }), fc.integer(), fc.boolean()), { maxLength: 100 })
+  const steps = fc.array(fc.tuple(fc.integer({ min: 0, max: 9 }), fc.integer(), fc.boolean()), {
+    maxLength: 100,
+  })
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 5 }), steps, (capacity, list) => {
       const map = new CappedMap<number, number>(capacity)

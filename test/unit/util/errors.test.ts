@@ -5,7 +5,12 @@ test('an error tells its causes in one line, each once', () => {
   const cause = new Error('connection refused')
   const error = new KitsuneError('E_DIAL', 'cannot dial', { side: 'backend', facts: { port: 1 }, cause })
   expect(describeError(error)).toBe('cannot dial: connection refused')
-  expect([error.code, error.side, error.facts, error.cause]).toEqual(['E_DIAL', 'backend', { port: 1 }, cause])
+  expect([error.code, error.side, error.facts, error.cause]).toEqual([
+    'E_DIAL',
+    'backend',
+    { port: 1 },
+    cause,
+  ])
   expect(describeError(new Error('same', { cause: new Error('same') }))).toBe('same')
   expect(describeError('text')).toBe('text')
 })

@@ -18,7 +18,9 @@ test('items come out in order, whatever was put in and taken between', () => {
         expect(heap.peek()).toBe(model[0])
       }
       heap.retain((item) => item % 2 === 0)
-      expect(Array.from({ length: heap.size }, () => heap.pop())).toEqual(model.filter((item) => item % 2 === 0))
+      expect(Array.from({ length: heap.size }, () => heap.pop())).toEqual(
+        model.filter((item) => item % 2 === 0),
+      )
     }),
   )
 })

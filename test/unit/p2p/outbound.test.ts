@@ -1,0 +1,156 @@
+import { expect, test } from 'bun:test'
+import { Outbound } from '#src/p2p/outbound.ts'
+import { FakeStream, until } from '#test/unit/p2p/fake-stream.ts'
+
+interface UnderTest {
+  readonly outbound: Outbound
+  readonly streams: FakeStream[]
+  readonly queue: Uint8Array[][]
+  readonly versions: string[]
+  readonly stuck: unknown[]
+  /** What opening a stream does; a new stream as a rule. */
+  open: () => Promise<FakeStream>
+}
+
+function underTest(protocol?: string): UnderTest {
+  const it: UnderTest = {
+    streams: [],
+    queue: [],
+    versions: [],
+    stuck: [],
+    open: async () => new FakeStream(protocol),
+    outbound: new Outbound({
+      open: async () => {
+        const stream = await it.open()
+        it.streams.push(stream)
+        return stream.asStream
+      },
+      take: (version) => {
+        it.versions.push(version)
+        return it.queue.shift()
+      },
+      stuck: (error) => it.stuck.push(error),
+    }),
+  }
+  return it
+}
+
+const one = [Uint8Array.of(1), Uint8Array.of(2)]
+const two = [Uint8Array.of(3)]
+
+test('messages go out whole on one stream, and nothing is opened for nothing', async () => {
+  const it = underTest('/ipfs/bitswap/1.1.0')
+  it.queue.push(one, two)
+  it.outbound.wake()
+  it.outbound.wake()
+  await until(() => it.streams[0]?.sent.length === 2, 'both messages')
+  it.queue.push(two)
+  it.outbound.wake()
+  await until(() => it.streams[0]?.sent.length === 3, 'the third')
+  expect(it.streams.length).toBe(1)
+  expect(it.streams[0]?.sent.map((bytes) => [...bytes])).toEqual([[1, 2], [3], [3]])
+  expect(new Set(it.versions)).toEqual(new Set(['1.1']))
+})
+
+test('a full stream is waited for: nothing more is taken meanwhile', async () => {
+  const it = underTest()
+  const stream = new FakeStream()
+  stream.room = false
+  it.open = async () => stream
+  it.queue.push(one, two)
+  it.outbound.wake()
+  await until(() => stream.sent.length === 1, 'the first message')
+  for (let n = 0; n < 20; n++) await new Promise((resolve) => setImmediate(resolve))
+  expect([stream.sent.length, it.queue.length]).toEqual([1, 1])
+  stream.drain()
+  await until(() => stream.sent.length === 2, 'the second')
+})
+
+test('a stream that fills again is waited for again', async () => {
+  const it = underTest()
+  const stream = new FakeStream()
+  stream.room = false
+  it.open = async () => stream
+  it.queue.push(one, two, one)
+  it.outbound.wake()
+  for (let n = 1; n <= 3; n++) {
+    await until(() => stream.sent.length === n, `message ${n}`)
+    for (let turns = 0; turns < 5; turns++) await new Promise((resolve) => setImmediate(resolve))
+    expect(stream.sent.length).toBe(n)
+    stream.drain()
+    stream.room = false
+  }
+})
+
+test('a message whose stream broke under it is sent again', async () => {
+  const it = underTest()
+  const broken = new FakeStream()
+  broken.room = false
+  const streams = [broken, new FakeStream()]
+  it.open = async () => streams.shift() as FakeStream
+  it.queue.push(one, two)
+  it.outbound.wake()
+  await until(() => broken.sent.length === 1, 'the first message')
+  broken.abort(new Error('reset'))
+  await until(() => it.streams[1]?.sent.length === 2, 'both on the second stream')
+  expect(it.streams[1]?.sent.map((bytes) => [...bytes])).toEqual([[1, 2], [3]])
+  expect(it.stuck).toEqual([])
+})
+
+test('a peer that resets our stream right after a message gets it once more; one that closes it does not', async () => {
+  const it = underTest()
+  it.queue.push(one)
+  it.outbound.wake()
+  await until(() => it.streams[0]?.sent.length === 1, 'the message')
+  it.streams[0]?.abort(new Error('reset'))
+  await until(() => it.streams[1]?.sent.length === 1, 'the copy')
+  await it.streams[1]?.close()
+  it.queue.push(two)
+  it.outbound.wake()
+  await until(() => it.streams[2]?.sent.length === 1, 'the next')
+  expect(it.streams[2]?.sent.map((bytes) => [...bytes])).toEqual([[3]])
+})
+
+test('a peer to which no stream opens is given up after some tries', async () => {
+  const it = underTest()
+  let tries = 0
+  it.open = async () => {
+    tries++
+    throw new Error('refused')
+  }
+  it.queue.push(one)
+  it.outbound.wake()
+  await until(() => it.stuck.length === 1, 'it is given up')
+  for (let n = 0; n < 20; n++) await new Promise((resolve) => setImmediate(resolve))
+  expect([tries, it.stuck.length]).toEqual([3, 1])
+})
+
+test('an idle stream is closed, and a new one opened when there is something again', async () => {
+  const it = underTest()
+  it.queue.push(one)
+  it.outbound.wake()
+  await until(() => it.streams[0]?.sent.length === 1, 'the message')
+  await until(() => it.versions.length === 2, 'the end of the run')
+  await new Promise((resolve) => setImmediate(resolve))
+  it.outbound.closeIdle(performance.now(), 5_000)
+  expect(it.streams[0]?.closes).toBe(0)
+  it.outbound.closeIdle(performance.now() + 5_001, 5_000)
+  expect(it.streams[0]?.closes).toBe(1)
+  it.queue.push(two)
+  it.outbound.wake()
+  await until(() => it.streams[1]?.sent.length === 1, 'the next message')
+  expect(it.streams[1]?.sent.map((bytes) => [...bytes])).toEqual([[3]])
+})
+
+test('after close nothing is sent', async () => {
+  const it = underTest()
+  it.queue.push(one)
+  it.outbound.wake()
+  await until(() => it.streams[0]?.sent.length === 1, 'the message')
+  it.outbound.close()
+  expect(it.streams[0]?.status).toBe('aborted')
+  it.queue.push(two)
+  it.outbound.wake()
+  for (let n = 0; n < 20; n++) await new Promise((resolve) => setImmediate(resolve))
+  expect([it.streams.length, it.queue.length]).toEqual([1, 1])
+})
