@@ -173,7 +173,7 @@ class Edge implements RunningEdge {
 
   async #stop(): Promise<void> {
     const { front, frontHost, pool, hosts, metrics, log } = this.#parts
-    front.stop()
+    await front.stop()
     await frontHost.node.stop()
     await pool.stop()
     await Promise.all(hosts.map((host) => host.stop()))

@@ -149,7 +149,8 @@ export class LaneConnection {
     if (this.#pingedMs !== undefined) return
     const quietMs = nowMs - this.backend.heardMs
     if (this.backend.outstanding === 0 && quietMs < idlePingMs) return
-    const ping = this.#deps.host.services['ping'] as Ping
+    const { ping } = this.#deps.host.services as { ping?: Ping }
+    if (ping === undefined) return
     const peer = this.#peer
     this.#pingedMs = nowMs
     ping

@@ -1,4 +1,4 @@
-import type { Connection, PeerId, Stream } from '@libp2p/interface'
+import type { Connection, PeerId, Stream, StreamMuxer } from '@libp2p/interface'
 import type { Libp2p } from 'libp2p'
 import { protocols } from '#src/bitswap/protocol.ts'
 import { Inbound } from '#src/p2p/inbound.ts'
@@ -21,8 +21,14 @@ const maxHeldBytes = 8 * 1024 * 1024
 /** js-ipfs drops incoming streams that are idle for 30 s, Helia after 10 s, without telling. */
 const idleMs = 5_000
 const sweepMs = 1_000
+/** How long a client may take to accept what is under way to it when the edge stops. */
+const flushMs = 5_000
 
 interface Session {
+  /** Where the client was last heard: an older connection may be dead without anybody knowing. */
+  heardOn: Connection
+  /** Where its answers go. */
+  sendingOn: Connection | undefined
   readonly inbound: Inbound
   readonly outbound: Outbound
   readonly peer: FrontPeer
@@ -46,27 +52,50 @@ export class Front {
       maxOutboundStreams: 16,
     })
     this.#node.addEventListener('peer:disconnect', (event) => this.#disconnected(event.detail))
+    this.#node.addEventListener('connection:open', (event) => this.#watch(event.detail))
+    this.#node.addEventListener('connection:close', (event) => this.#lost(event.detail))
     this.#sweeper = setInterval(() => this.#sweep(), sweepMs)
   }
 
-  stop(): void {
+  /** Ends all sessions, once what was sent to each has left. */
+  async stop(): Promise<void> {
     clearInterval(this.#sweeper)
+    await Promise.all([...this.#sessions.values()].map(({ outbound }) => outbound.finish(flushMs)))
     for (const peer of [...this.#sessions.keys()]) this.#end(peer)
+  }
+
+  /** Counts the streams that end without a protocol: the library refuses those and says nothing. */
+  #watch(connection: Connection): void {
+    const { muxer } = connection as unknown as { muxer?: StreamMuxer }
+    muxer?.addEventListener('stream', ({ detail: stream }) => {
+      stream.addEventListener(
+        'close',
+        () => {
+          if (stream.protocol === '') this.#relay.counters.refusedClient['unknown-protocol']++
+        },
+        { once: true },
+      )
+    })
   }
 
   #accept(stream: Stream, connection: Connection): void {
     const id = connection.remotePeer.toString()
-    const session = this.#sessions.get(id) ?? this.#begin(id, connection.remotePeer)
+    const session = this.#sessions.get(id) ?? this.#begin(id, connection)
+    session.heardOn = connection
+    if (session.sendingOn !== undefined && session.sendingOn !== connection) session.outbound.move()
     session.inbound.add(stream)
   }
 
-  #begin(id: string, remote: PeerId): Session {
+  #begin(id: string, first: Connection): Session {
+    const remote = first.remotePeer
     const connected = (): Connection[] =>
       this.#node.getConnections(remote).filter((connection) => connection.status === 'open')
     let offered: string[] = [...protocols]
     const outbound: Outbound = new Outbound({
       open: async (signal) => {
-        const connection = connected().at(-1)
+        const { heardOn } = session
+        const connection = heardOn.status === 'open' ? heardOn : connected().at(-1)
+        session.sendingOn = connection
         if (connection === undefined) throw new Error('no connection to the client')
         const stream = await connection.newStream(offered, { signal, maxOutboundStreams: 16 })
         // What it spoke last time is offered first: one round trip instead of up to four.
@@ -74,6 +103,7 @@ export class Front {
         return stream
       },
       take: (version) => peer.take(version),
+      hasWindows: () => session.sendingOn?.multiplexer !== '/mplex/6.7.0',
       stuck: (error) => {
         const reason = error instanceof Error ? error : new Error(String(error))
         for (const connection of connected()) connection.abort(reason)
@@ -86,9 +116,21 @@ export class Front {
       maxStreams,
       maxHeldBytes,
     })
-    const session = { inbound, outbound, peer }
+    const session: Session = { heardOn: first, sendingOn: undefined, inbound, outbound, peer }
     this.#sessions.set(id, session)
     return session
+  }
+
+  /**
+   * What was under way on a connection is lost with it, and a client asks again only when it was disconnected: so
+   * one that has other connections is.
+   */
+  #lost(connection: Connection): void {
+    const session = this.#sessions.get(connection.remotePeer.toString())
+    if (session?.sendingOn !== connection || !session.outbound.sentLately(performance.now())) return
+    for (const other of this.#node.getConnections(connection.remotePeer)) {
+      other.abort(new Error('another connection was lost with what was under way'))
+    }
   }
 
   #disconnected(remote: PeerId): void {

@@ -19,6 +19,11 @@ export interface OutboundOptions {
   readonly take: (version: Version) => Uint8Array[] | undefined
   /** The peer takes nothing, or no stream can be opened: what is queued for it will not be read. */
   readonly stuck: (error: unknown) => void
+  /**
+   * Whether the connection's muxer tells us to wait for a slow reader. mplex does not: js-ipfs resets a stream of
+   * which it has not read 4 MiB, and drops what it had.
+   */
+  readonly hasWindows?: () => boolean
 }
 
 const openTimeoutMs = 10_000
@@ -27,6 +32,14 @@ const stuckMs = 120_000
 /** After a clean close a peer has this long to close its own side. */
 const closeTimeoutMs = 10_000
 const attempts = 3
+/** A stream that is full for so long, while its peer is heard on another connection, leads nowhere. */
+const blackHoleMs = 1_000
+/** Sent on one stream of a muxer without windows, before it is closed and the next is opened. */
+const perStreamBytes = 1024 * 1024
+/** Such streams that the peer has not read to their end. It closes its own side when it has. */
+const unreadStreams = 3
+/** A peer that never closes its side (js-ipfs before 0.55) is not waited for any longer. */
+const unreadMs = 5_000
 /**
  * A peer that resets our stream this soon after a message may not have read it. It is sent once more: a
  * second copy is ignored, and js-ipfs never asks twice.
@@ -45,6 +58,10 @@ export class Outbound implements Link {
   #again = false
   #closed = false
   #sentMs = 0
+  /** When the message under way found the stream full. */
+  #fullSinceMs: number | undefined
+  #streamBytes = 0
+  readonly #unread = new Set<Stream>()
 
   constructor(options: OutboundOptions) {
     this.#options = options
@@ -65,6 +82,33 @@ export class Outbound implements Link {
     this.#stream = undefined
     this.#last = undefined
     closeSoon(stream)
+  }
+
+  /** The peer is better reached elsewhere now: what comes next goes out on a new stream. */
+  move(): void {
+    const stream = this.#stream
+    if (stream === undefined) return
+    if (this.#fullSinceMs === undefined) {
+      this.#stream = undefined
+      closeSoon(stream)
+    } else if (performance.now() - this.#fullSinceMs > blackHoleMs) {
+      // What waits is sent again; what a dead connection swallowed is asked for again by who reconnected.
+      this.#stream = undefined
+      stream.abort(new Error('the peer is heard elsewhere'))
+    }
+  }
+
+  /** Whether something was sent so lately that it may not have arrived. */
+  sentLately(nowMs: number): boolean {
+    return nowMs - this.#sentMs < resendMs
+  }
+
+  /** Takes nothing more and resolves once what was sent has left, or after `timeoutMs`. */
+  async finish(timeoutMs: number): Promise<void> {
+    this.#closed = true
+    const stream = this.#stream
+    this.#stream = undefined
+    await stream?.close({ signal: AbortSignal.timeout(timeoutMs) }).catch(ignore)
   }
 
   /** Ends it; nothing is sent any more. */
@@ -109,18 +153,41 @@ export class Outbound implements Link {
       const message = new Uint8ArrayList(...this.#unsent)
       sentBytes += message.byteLength
       if (!stream.send(message)) {
-        await hasRoom(stream)
+        this.#fullSinceMs = this.#sentMs
+        await hasRoom(stream).finally(() => {
+          this.#fullSinceMs = undefined
+        })
         sentBytes = 0
       }
       this.#last = this.#unsent
       this.#unsent = undefined
+      this.#streamBytes += message.byteLength
+      if (this.#streamBytes >= perStreamBytes && this.#options.hasWindows?.() === false)
+        await this.#turnOver(stream)
       if (sentBytes < turnBytes) continue
       await new Promise(setImmediate)
       sentBytes = 0
     }
   }
 
+  /** Ends a stream that has carried enough, and waits until the peer is not too far behind. */
+  async #turnOver(stream: Stream): Promise<void> {
+    this.#stream = undefined
+    this.#unread.add(stream)
+    const read = (): void => {
+      this.#unread.delete(stream)
+    }
+    stream.addEventListener('remoteCloseWrite', read, { once: true })
+    stream.addEventListener('close', read, { once: true })
+    closeSoon(stream, stuckMs)
+    if (this.#unread.size < unreadStreams) return
+    const [oldest] = this.#unread
+    if (oldest !== undefined) await readToItsEnd(oldest)
+    if (oldest !== undefined) this.#unread.delete(oldest)
+  }
+
   async #open(): Promise<Stream> {
+    this.#streamBytes = 0
     const stream = await this.#options.open(AbortSignal.timeout(openTimeoutMs))
     if (this.#closed) {
       stream.abort(new Error('peer is gone'))
@@ -163,12 +230,26 @@ function hasRoom(stream: Stream): Promise<void> {
   })
 }
 
+function readToItsEnd(stream: Stream): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer)
+      stream.removeEventListener('remoteCloseWrite', done)
+      stream.removeEventListener('close', done)
+      resolve()
+    }
+    const timer = setTimeout(done, unreadMs)
+    stream.addEventListener('remoteCloseWrite', done)
+    stream.addEventListener('close', done)
+  })
+}
+
 /** Closes our side without waiting, and the whole stream if the peer does not follow. */
-export function closeSoon(stream: Stream): void {
-  stream.close({ signal: AbortSignal.timeout(closeTimeoutMs) }).catch(ignore)
+export function closeSoon(stream: Stream, timeoutMs = closeTimeoutMs): void {
+  stream.close({ signal: AbortSignal.timeout(timeoutMs) }).catch(ignore)
   const timer = setTimeout(() => {
     if (stream.status !== 'closed') stream.abort(new Error('not closed by its peer'))
-  }, closeTimeoutMs)
+  }, timeoutMs)
   timer.unref?.()
   stream.addEventListener('close', () => clearTimeout(timer), { once: true })
 }

@@ -1,5 +1,5 @@
 import { type DigestOf, hashBlock } from '#src/bitswap/block.ts'
-import { bareBlockPrefix, type MultihashKey, parseCid, parsePrefix } from '#src/bitswap/cid.ts'
+import { bareBlockPrefix, parseCid, parsePrefix } from '#src/bitswap/cid.ts'
 import type { BlockEntry, Message } from '#src/bitswap/message.ts'
 import type { Counters, RefusalReason } from '#src/relay/counters.ts'
 import type { Lane } from '#src/relay/lane.ts'
@@ -84,11 +84,7 @@ export class BackPeer {
     const key = hashBlock(digestOf, prefix, entry.bytes)
     if (key === undefined) return this.refuse('unknown-hash')
     if (retrieval.block(key, prefix.codec, entry.bytes, this.#lane.backend)) return
-    this.#unwanted(key, whereabouts)
-  }
-
-  /** A second copy of a block that crossed our cancel is no fault; what never was asked for is one. */
-  #unwanted(key: MultihashKey, whereabouts: Whereabouts): void {
-    this.refuse(whereabouts.known(key) ? 'unwanted-block' : 'wrong-block')
+    // A second copy, or a block that crossed our cancel, is no fault; what never was asked for is one.
+    this.refuse(this.#lane.tookBack(key) || whereabouts.known(key) ? 'unwanted-block' : 'wrong-block')
   }
 }

@@ -31,6 +31,8 @@ export const refusalReasons = [
   'block-too-big',
   /** More streams open at once than one client may have. */
   'too-many-streams',
+  /** A stream that ended before it chose a protocol that is served here. */
+  'unknown-protocol',
   /** A stream that was opened, or a message that was begun, and then left. */
   'idle-stream',
   /** Connections over the limit in all. */

@@ -117,6 +117,7 @@ export class FrontPeer implements LedgerChanges<ClientWant> {
     const oldest: ClientWant | undefined = this.client.told.values().next().value
     if (oldest === undefined) return false
     this.client.ledger.remove(oldest)
+    this.refuse('too-many-wants')
     this.#deps.counters.wantsEnded.refused++
     this.#drop(oldest)
     return true

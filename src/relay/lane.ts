@@ -4,6 +4,7 @@ import { encodeWants, type OutgoingWant } from '#src/bitswap/writer.ts'
 import type { Ask } from '#src/relay/ask.ts'
 import type { Backend } from '#src/relay/backend.ts'
 import type { Link } from '#src/relay/ports.ts'
+import { CappedMap } from '#src/util/capped-map.ts'
 
 /** Priorities are int32 on the wire. */
 const highestPriority = 0x7fff_ffff
@@ -27,12 +28,15 @@ export class Lane {
   /** The mirror, by the time of sending. */
   readonly #sent = new Map<MultihashKey, Ask>()
   readonly #cancels = new Map<MultihashKey, Ask>()
+  /** What was taken back after it was sent: its block may cross the cancel. */
+  readonly #takenBack: CappedMap<MultihashKey, true>
   #priority = highestPriority
 
   constructor(backend: Backend, slot: number, window: number) {
     this.backend = backend
     this.slot = slot
     this.#window = window
+    this.#takenBack = new CappedMap(4 * window)
   }
 
   get up(): boolean {
@@ -91,7 +95,13 @@ export class Lane {
     this.#upgrades.delete(ask)
     if (this.#sent.get(ask.multihash) !== ask) return
     this.#cancels.set(ask.multihash, ask)
+    this.#takenBack.set(ask.multihash, true)
     this.#link?.wake()
+  }
+
+  /** Whether a block that nobody waits for may be one that was asked for here until lately. */
+  tookBack(key: MultihashKey): boolean {
+    return this.#takenBack.peek(key) !== undefined
   }
 
   /** The block came, which ended it at the backend as well. */
