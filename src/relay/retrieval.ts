@@ -1,13 +1,13 @@
 import type { MultihashKey } from '#src/bitswap/cid.ts'
 import type { Answers } from '#src/relay/answers.ts'
 import type { Ask } from '#src/relay/ask.ts'
+import { Asking, release } from '#src/relay/asking.ts'
 import type { Backend } from '#src/relay/backend.ts'
 import type { ClientWant } from '#src/relay/client.ts'
 import type { Counters } from '#src/relay/counters.ts'
 import type { Misses } from '#src/relay/misses.ts'
 import { Pending } from '#src/relay/pending.ts'
 import type { Clock } from '#src/relay/ports.ts'
-import { route } from '#src/relay/router.ts'
 import type { Whereabouts } from '#src/relay/whereabouts.ts'
 
 /**
@@ -40,9 +40,11 @@ export class Retrieval {
   readonly pendings = new Map<MultihashKey, Pending>()
   readonly #deps: RetrievalDeps
   readonly #options: RetrievalOptions
+  readonly #asking: Asking
 
   constructor(deps: RetrievalDeps, options: RetrievalOptions) {
     this.#deps = deps
+    this.#asking = new Asking(deps)
     this.#options = options
   }
 
@@ -98,69 +100,13 @@ export class Retrieval {
     const blockOpen = pending.hasOpenAsk('block')
     if (pending.blockWaiters > 0 && !blockOpen) {
       for (const ask of pending.asks.values()) {
-        if (ask.verdict === 'have') return this.#upgradeAsk(ask)
+        if (ask.verdict === 'have') return this.#asking.forBlock(ask)
       }
     }
     if (pending.hasOpenAsk() && !pending.wide) return
-    if (this.#askNext(pending, blockOpen)) return
+    if (this.#asking.next(pending, blockOpen)) return
     for (const ask of pending.asks.values()) if (ask.verdict === undefined && ask.backend.ready) return
     this.#everyoneAnswered(pending)
-  }
-
-  /**
-   * Asks the most promising backend for the block; once that did not help, all others whether they have it
-   * (the last one directly for the block). False when there is nobody left to ask.
-   */
-  #askNext(pending: Pending, blockOpen: boolean): boolean {
-    const { whereabouts, backends } = this.#deps
-    const waiter: ClientWant | undefined = pending.waiters.values().next().value
-    const first = pending.asks.size === 0 && !pending.wide
-    const wanted = pending.blockWaiters > 0 ? 'block' : 'have'
-    const candidates: Backend[] = []
-    for (const backend of route(pending.multihash, waiter?.client, whereabouts, backends)) {
-      if (!backend.ready || pending.asks.has(backend)) continue
-      if (first && backend.hasRoom) {
-        this.#ask(pending, backend, wanted)
-        return true
-      }
-      candidates.push(backend)
-    }
-    if (candidates.length === 0) return false
-    if (first || (candidates.length === 1 && !blockOpen)) {
-      this.#ask(pending, candidates[0] as Backend, wanted)
-    } else {
-      for (const backend of candidates) this.#ask(pending, backend, 'have')
-    }
-    return true
-  }
-
-  #ask(pending: Pending, backend: Backend, kind: Ask['kind']): void {
-    const { cid, multihash } = pending
-    const lane = backend.laneFor(multihash)
-    if (lane === undefined) return
-    const again = this.#deps.whereabouts.has(multihash, backend)
-    const ask: Ask = {
-      cid,
-      multihash,
-      backend,
-      lane,
-      kind,
-      sentMs: undefined,
-      verdict: undefined,
-      slow: false,
-      again,
-    }
-    pending.asks.set(backend, ask)
-    this.#deps.counters.asks++
-    lane.ask(ask, this.#deps.clock.now())
-  }
-
-  #upgradeAsk(ask: Ask): void {
-    ask.kind = 'block'
-    this.#deps.counters.asks++
-    const nowMs = this.#deps.clock.now()
-    if (ask.lane.up) ask.lane.ask(ask, nowMs)
-    else ask.backend.place(ask, nowMs)
   }
 
   /** A backend said HAVE or DONT_HAVE. */
@@ -228,8 +174,7 @@ export class Retrieval {
       if (pending.phase === 'fetching') {
         // Nobody may hear that it is not there before this one was asked as well.
         pending.interrupted = true
-        if (!pending.asks.has(backend))
-          this.#ask(pending, backend, pending.blockWaiters > 0 ? 'block' : 'have')
+        if (!pending.asks.has(backend)) this.#asking.ask(pending, backend)
         continue
       }
       if (pending.phase === 'parked') this.#askAgain(pending)
@@ -286,7 +231,7 @@ export class Retrieval {
     for (const backend of backends) {
       if (!backend.ready) graceMs = Math.max(graceMs, backend.lostMs + this.#options.graceMs - nowMs)
     }
-    this.#release(pending)
+    release(pending)
     for (const want of pending.waiters) want.client.deactivate(want)
     // A backend that returns in time is asked at once; those that are there have said what they had to say.
     if (graceMs > 0) return this.#park(pending, graceMs)
@@ -296,7 +241,7 @@ export class Retrieval {
     misses.start(pending, {
       found: (bytes, codec, backend) => this.block(pending.multihash, codec, bytes, backend),
       nowhere: () => {
-        this.#release(pending)
+        release(pending)
         if (pending.interrupted) {
           this.#askAgain(pending)
           return this.advance(pending)
@@ -331,14 +276,8 @@ export class Retrieval {
     pending.remove(want)
   }
 
-  /** Takes back everything that was asked. */
-  #release(pending: Pending): void {
-    for (const ask of pending.asks.values()) ask.lane.cancel(ask)
-    pending.asks.clear()
-  }
-
   #end(pending: Pending): void {
-    this.#release(pending)
+    release(pending)
     pending.abandonFetch?.()
     pending.abandonFetch = undefined
     if (this.pendings.get(pending.multihash) === pending) this.pendings.delete(pending.multihash)
