@@ -8,7 +8,11 @@ import { runStep } from './steps/run-step.ts'
 const bin = (name: string): string => `node_modules/.bin/${name}`
 
 const statics = [
-  ['Format and lint', bin('biome'), ['ci', '--config-path=scripts/lint.json', '--error-on-warnings', '.']],
+  [
+    'Format and lint',
+    bin('biome'),
+    ['ci', '--colors=off', '--config-path=scripts/lint.json', '--error-on-warnings', '.'],
+  ],
   ['Types', bin('tsc'), ['--noEmit', '-p', 'tsconfig.json']],
   ['Unused code', bin('knip'), ['--config', 'scripts/knip.json']],
   ['README table', process.execPath, ['scripts/readme-table.ts', '--check']],

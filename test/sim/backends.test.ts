@@ -48,6 +48,22 @@ scenario('a backend is killed and returns; its content is only there', 3, (seed)
   ]
 })
 
+scenario('a backend is killed; what others have too comes from them', 3, (seed) => {
+  const sim = new Simulation(seed, few)
+  const killed = sim.addBackend('a', () => true)
+  sim.addBackend('b', () => true)
+  sim.addClient(manners.jsIpfs, range(200))
+  sim.addClient(manners.boxo, range(200))
+  sim.world.run(1_000, () => sim.relay.gauges.pending > 20)
+  killed.down()
+  sim.finish(3_000)
+  return [
+    ...expectThat(sim.slowestMs < 400, `at once, not after ${sim.slowestMs} ms`),
+    ...expectThat(sim.verdicts.dontHaves === 0, 'nobody hears DONT_HAVE'),
+    ...sim.close(),
+  ]
+})
+
 scenario('both backends are down and return', 3, (seed) => {
   const sim = new Simulation(seed, few)
   const backends = [sim.addBackend('a', (i) => i % 2 === 0), sim.addBackend('b', (i) => i % 2 === 1)]

@@ -36,11 +36,35 @@ scenario('two hundred clients that do not read', 2, (seed) => {
   sim.finish()
   return [
     ...expectThat(held < total * 1.25 + 200 * 257 * 1024, `what is held is bounded, not ${held} bytes`),
+    ...expectThat(sim.relay.counters.deferredBlocks < 500, 'hardly a block is asked for in vain'),
     ...expectThat(served, 'a client that reads is served meanwhile'),
     ...expectThat(
       slow.every((client) => client.got.size === 30),
       'who reads at last gets everything',
     ),
+    ...sim.close(),
+  ]
+})
+
+scenario('a client whose blocks turn out larger than they were', 2, (seed) => {
+  const sim = new Simulation(seed, () => new Content(560, (index) => (index < 500 ? 100 : MiB)), {
+    ...defaultOptions,
+    client: { ...defaultOptions.client, bufferBytes: 4 * MiB },
+  })
+  sim.addBackend('a', () => true)
+  const client = sim.addClient({ ...manners.raw, forms: ['v0'] }, range(500))
+  sim.finish()
+  client.reading = false
+  client.plan.push(...range(60, 500))
+  client.fill()
+  sim.world.pass(5_000)
+  const held = sim.mostOutboxBytes
+  client.reading = true
+  sim.finish()
+  return [
+    ...expectThat(held <= 5.1 * MiB, `the buffer's limit holds: ${held}`),
+    ...expectThat(sim.relay.counters.deferredBlocks > 0, 'what did not fit was asked for again'),
+    ...expectThat(client.got.size === 560, 'everything comes at last'),
     ...sim.close(),
   ]
 })
@@ -184,8 +208,8 @@ scenario('clients with limits of bandwidth and wants', 2, (seed) => {
 scenario('draining', 2, (seed) => {
   const sim = new Simulation(seed, () => new Content(200, () => 50_000))
   const backend = sim.addBackend('a', () => true)
-  const client = sim.addClient({ ...manners.raw, forms: ['v0'], window: 100, bytesPerMs: 100 }, range(100))
-  sim.world.run(1_000, () => sim.relay.gauges.pending > 20)
+  const client = sim.addClient({ ...manners.raw, forms: ['v0'], window: 50, bytesPerMs: 100 }, range(50))
+  sim.world.run(1_000, () => sim.relay.gauges.pending === 50)
   sim.relay.drain()
   backend.downLane(1)
   const idleAtFirst = sim.relay.idle
@@ -195,7 +219,7 @@ scenario('draining', 2, (seed) => {
   sim.world.pass(100)
   return [
     ...expectThat(!idleAtFirst, 'there is work when it begins'),
-    ...expectThat(client.got.size === 100, `what was accepted is finished: ${client.got.size}`),
+    ...expectThat(client.got.size === 50, `what was accepted is finished: ${client.got.size}`),
     ...expectThat(late.got.size === 0, 'nothing new is taken'),
     ...expectThat(sim.relay.counters.refusedClient.draining === 10, 'and that is counted'),
     ...sim.close(),
@@ -212,11 +236,12 @@ scenario('ten clients with long lists share full backends', 2, (seed) => {
   const clients = range(10).map((n) =>
     sim.addClient({ ...manners.raw, window: 3_000, perMessage: 3_000 }, range(3_000, n * 3_000)),
   )
-  sim.world.run(60_000, () => clients.some((client) => client.got.size >= 1_000))
+  sim.world.run(60_000, () => clients.some((client) => client.got.size >= 2_500))
   const got = clients.map((client) => client.got.size)
   sim.finish()
   return [
-    ...expectThat(Math.min(...got) >= Math.max(...got) / 2, `equal turns: ${got.join(' ')}`),
+    // The first one there has the backend to itself at first.
+    ...expectThat(Math.max(...got) - Math.min(...got) < 1_000, `equal turns: ${got.join(' ')}`),
     ...sim.close(),
   ]
 })

@@ -145,14 +145,3 @@ export async function goLoad(options: GoLoadOptions): Promise<GoLoadResult> {
     await run.stop()
   }
 }
-
-/** Idle connections that are held open until `stop()`. */
-export async function startGoIdle(peer: string, connections: number): Promise<TestProcess> {
-  const args = ['load', ...flags({ peer, idle: connections })]
-  const child = await startProcess(await goBinary(), args, {
-    readyLine: isReadyOrFailed,
-    readyTimeoutMs: 120_000,
-  })
-  if (child.ready.event === 'failed') throw new Error(`go load: ${child.ready.error}`)
-  return child
-}
