@@ -6,7 +6,7 @@ import { type Cursor, readVarint } from '#src/util/bytes.ts'
  * block bytes and CIDs are views into it, never copies, so whoever keeps one keeps the frame.
  *
  * Invariant: `decodeMessage` never throws and reads each byte once; a message is taken whole or refused
- * whole. Memory: at most one small object per two bytes of frame, and the frame is capped by its reader.
+ * whole. Memory: at most one small object per `leastPartBytes` of frame, which is capped by its reader.
  */
 
 export interface WantEntry {
@@ -43,21 +43,28 @@ export type MessageFault = 'malformed' | 'block-too-big'
 
 const empty: Uint8Array = new Uint8Array(0)
 
+/** No want, block or presence that says something is shorter; a frame of shorter ones is only there to cost. */
+const leastPartBytes = 16
+/** Parts of any length that a frame may have all the same. */
+const freeParts = 1024
+
 /** Returns the message in `frame` (without its length prefix), or why it is none. */
 export function decodeMessage(frame: Uint8Array): Message | MessageFault {
   const wants: WantEntry[] = []
   const blocks: BlockEntry[] = []
   const presences: PresenceEntry[] = []
   let full = false
+  const mostParts = freeParts + frame.length / leastPartBytes
   const cursor: Cursor = { at: 0 }
   while (cursor.at < frame.length) {
+    if (blocks.length + presences.length > mostParts) return 'malformed'
     const tag = readVarint(frame, cursor, frame.length)
     const field = Math.floor(tag / 8)
     if (tag >= 8 && tag % 8 === 2 && field <= 4) {
       const end = fieldEnd(frame, cursor, frame.length)
       if (end < 0) return 'malformed'
       if (field === 1) {
-        const read = readWantlist(frame, cursor, end, wants)
+        const read = readWantlist(frame, cursor, end, wants, mostParts)
         if (read === undefined) return 'malformed'
         full = read
       } else if (field === 2) {
@@ -87,6 +94,7 @@ function readWantlist(
   cursor: Cursor,
   end: number,
   wants: WantEntry[],
+  mostWants: number,
 ): boolean | undefined {
   let full = false
   while (cursor.at < end) {
@@ -95,7 +103,7 @@ function readWantlist(
       const entryEnd = fieldEnd(frame, cursor, end)
       if (entryEnd < 0) return undefined
       const entry = readEntry(frame, cursor, entryEnd)
-      if (entry === undefined) return undefined
+      if (entry === undefined || wants.length > mostWants) return undefined
       wants.push(entry)
     } else if (tag === 0x10) {
       const value = readVarint(frame, cursor, end)

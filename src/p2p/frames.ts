@@ -63,7 +63,8 @@ export class FrameReader {
 
   #keep(part: Uint8Array): void {
     if (part.length === 0) return
-    this.#parts.push(part)
+    // A small view would keep a large buffer.
+    this.#parts.push(part.length < smallPartBytes ? part.slice() : part)
     this.#held += part.length
     // Each part has its own overhead, and keeps the buffer it is a view of.
     if (this.#parts.length >= maxParts) this.#parts = [concat(this.#parts, this.#held)]
@@ -84,6 +85,7 @@ export class FrameReader {
 }
 
 const maxParts = 1024
+const smallPartBytes = 4096
 
 function concat(parts: readonly Uint8Array[], length: number): Uint8Array {
   const whole = new Uint8Array(length)

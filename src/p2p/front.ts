@@ -24,6 +24,9 @@ const sweepMs = 1_000
 /** How long a client may take to accept what is under way to it when the edge stops. */
 const flushMs = 5_000
 
+/** How multistream-select refuses a protocol; nothing else of that shape is sent on a client's stream. */
+const notAvailable = Buffer.from('\u0003na\n')
+
 interface Session {
   /** Where the client was last heard: an older connection may be dead without anybody knowing. */
   heardOn: Connection
@@ -64,17 +67,17 @@ export class Front {
     for (const peer of [...this.#sessions.keys()]) this.#end(peer)
   }
 
-  /** Counts the streams that end without a protocol: the library refuses those and says nothing. */
+  /** Counts the protocols that are refused: the library does it without a word, but for that to the client. */
   #watch(connection: Connection): void {
     const { muxer } = connection as unknown as { muxer?: StreamMuxer }
     muxer?.addEventListener('stream', ({ detail: stream }) => {
-      stream.addEventListener(
-        'close',
-        () => {
-          if (stream.protocol === '') this.#relay.counters.refusedClient['unknown-protocol']++
-        },
-        { once: true },
-      )
+      const send = stream.send.bind(stream)
+      stream.send = (bytes) => {
+        if (bytes.byteLength === notAvailable.length && notAvailable.equals(bytes.subarray())) {
+          this.#relay.counters.refusedClient['unknown-protocol']++
+        }
+        return send(bytes)
+      }
     })
   }
 

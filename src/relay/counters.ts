@@ -21,7 +21,7 @@ export const refusalReasons = [
   'unknown-hash',
   /** More wants outstanding than one client may have. */
   'too-many-wants',
-  /** All clients together have as many wants outstanding as the edge holds. */
+  /** The wants of all clients leave no more room for this one's. */
   'edge-full',
   /** A block nobody asked this peer for. */
   'unwanted-block',
@@ -31,7 +31,7 @@ export const refusalReasons = [
   'block-too-big',
   /** More streams open at once than one client may have. */
   'too-many-streams',
-  /** A stream that ended before it chose a protocol that is served here. */
+  /** A stream protocol that is not served here. */
   'unknown-protocol',
   /** A stream that was opened, or a message that was begun, and then left. */
   'idle-stream',

@@ -25,6 +25,7 @@ export interface FrontDeps {
 
 /** What is counted over all clients. */
 export interface FrontState extends Tally {
+  /** Wants held for all clients together, but for a few for each. */
   readonly maxWants: number
   sequence: number
   /** New wants are not taken any more; they will be sent again, elsewhere or after the restart. */
@@ -93,7 +94,8 @@ export class FrontPeer implements LedgerChanges<ClientWant> {
     const { state, knowsHash, clock } = this.#deps
     if (!knowsHash(cid.hashCode)) return this.#refuse('unknown-hash', entry, cid)
     if (state.draining) return this.#refuse('draining', entry, undefined)
-    if (state.wants >= state.maxWants) return this.#refuse('edge-full', entry, cid)
+    const share = Math.max(leastWants, (state.maxWants - state.wants) / 2)
+    if (this.client.ledger.size >= share) return this.#refuse('edge-full', entry, cid)
     return this.client.createWant(entry, cid, clock.now(), state.sequence++)
   }
 
@@ -157,3 +159,9 @@ export class FrontPeer implements LedgerChanges<ClientWant> {
     this.#deps.retrieval.leave(want)
   }
 }
+
+/**
+ * Wants that a client may hold however full the edge is. Beyond, a client may hold half of what is left: so
+ * that a few with endless lists leave room for everyone else.
+ */
+const leastWants = 64

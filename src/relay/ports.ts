@@ -28,8 +28,8 @@ export type FetchResult =
   | { readonly kind: 'error'; readonly reason: string }
 
 /**
- * Tells a backend by its RPC to fetch a block from wherever it can, and reports once. Never throws; returns
- * a function that abandons it, after which `done` is not called.
+ * Tells a backend by its RPC to fetch a block from wherever it can, and reports once, never before it has
+ * returned. Never throws; returns a function that abandons it, after which `done` is not called.
  */
 export type FetchByRpc = (cid: CidKey, timeoutMs: number, done: (result: FetchResult) => void) => () => void
 

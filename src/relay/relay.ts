@@ -34,14 +34,15 @@ export interface RelayOptions {
   readonly cacheBytes: number
   readonly miss: Omit<MissOptions, 'againAfterMs'>
   readonly lanes: number
+  /** Wants of all clients together: about 300 bytes each. */
+  readonly maxWants?: number
 }
 
 /** How often `tick` is to be called. */
 export const tickMs = 50
 const sweepMs = 1_000
 
-/** Wants of all clients together: about 300 bytes each. */
-const maxWants = 500_000
+const defaultMaxWants = 500_000
 /** Longer than a block takes from a busy disk, shorter than a client's patience (boxo: 50 ms … 7 s). */
 const slowMs = 1_500
 const giveUpMs = 10_000
@@ -62,12 +63,14 @@ export class Relay {
   readonly #retrieval: Retrieval
   readonly #scheduler: Scheduler
   readonly #health: Health
-  readonly #state: FrontState = { wants: 0, maxWants, sequence: 0, draining: false }
+  readonly #state: FrontState
   #sweptMs = 0
 
   constructor(deps: RelayDeps, options: RelayOptions) {
     this.#deps = deps
     this.#options = options
+    const maxWants = options.maxWants ?? defaultMaxWants
+    this.#state = { wants: 0, maxWants, sequence: 0, draining: false }
     this.#cache = new BlockCache(options.cacheBytes)
     this.#buffers = new Buffers(options.client.bufferBytes, options.client.bufferBytesTotal)
     const shared = {

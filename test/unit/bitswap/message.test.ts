@@ -45,6 +45,16 @@ for (const [what, bytes] of malformed) {
   })
 }
 
+test('a frame of nothing but the shortest parts is malformed before it costs much', () => {
+  const parts = (unit: readonly number[], count: number): Uint8Array =>
+    Uint8Array.from({ length: unit.length * count }, (_, at) => unit[at % unit.length] as number)
+  const list = parts([0x0a, 0x00], 50_000)
+  const wants = Uint8Array.from([0x0a, 0xa0, 0x8d, 0x06, ...list])
+  expect(decodeMessage(wants)).toBe('malformed')
+  for (const tag of [0x12, 0x1a, 0x22]) expect(decodeMessage(parts([tag, 0], 50_000))).toBe('malformed')
+  expect(decodeMessage(parts([0x12, 0], 1_000))).toMatchObject({ wants: [] })
+})
+
 test('each protocol id says what it can carry', () => {
   expect(
     ['/ipfs/bitswap/1.2.0', '/ipfs/bitswap/1.1.0', '/ipfs/bitswap/1.0.0', '/ipfs/bitswap'].map(versionOf),
