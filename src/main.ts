@@ -1,5 +1,6 @@
 #!/usr/bin/env bun
 import process from 'node:process'
+import { tuneAllocator } from '#src/cli/allocator.ts'
 import { runProgram } from '#src/cli/program.ts'
 import type { Terminal } from '#src/cli/terminal.ts'
 import { thisMachine } from '#src/config/machine.ts'
@@ -20,6 +21,7 @@ function thisTerminal(): Terminal {
       for await (const chunk of process.stdin) chunks.push(chunk as Uint8Array)
       return Buffer.concat(chunks)
     },
+    tuneAllocator,
     onSignal: (handler) => {
       const signals = ['SIGTERM', 'SIGINT'] as const
       const listeners = signals.map((signal) => [signal, () => handler(signal)] as const)

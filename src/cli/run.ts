@@ -28,6 +28,7 @@ async function startRealEdge(...args: Parameters<EdgeStarter>): Promise<EdgeHand
 
 /** Runs an edge until a signal drains it, and returns how that ended. */
 export async function run(terminal: Terminal, start: EdgeStarter = startRealEdge): Promise<ExitCode> {
+  terminal.tuneAllocator?.()
   const loaded = loadConfig(terminal.env, terminal.machine)
   if (loaded.kind === 'invalid') {
     explainProblems(terminal, loaded.problems)

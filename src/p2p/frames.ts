@@ -88,7 +88,7 @@ const maxParts = 1024
 const smallPartBytes = 4096
 
 function concat(parts: readonly Uint8Array[], length: number): Uint8Array {
-  const whole = new Uint8Array(length)
+  const whole = Buffer.allocUnsafeSlow(length)
   let at = 0
   for (const part of parts) {
     whole.set(part, at)
