@@ -1,7 +1,8 @@
-import { afterEach, describe, expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import { startEdgeProcess } from '#test/support/edge.ts'
 import { goLoad } from '#test/support/go-load.ts'
 import { goBinary, startGoServe } from '#test/support/go-peer.ts'
+import { keepUntilAfterEach } from '#test/support/keep.ts'
 import { requirePeer } from '#test/support/peers.ts'
 import { startRawClient } from '#test/support/raw-client.ts'
 import { rawPrefix } from '#test/support/raw-message.ts'
@@ -10,15 +11,7 @@ import { rawCid, seededBlock, seededCid } from '#test/support/seeded-content.ts'
 
 /** Contract 1: bytes are hashed before they are forwarded; a wrong block never leaves and is counted. */
 const blockBytes = 20_000
-const running: { stop(): Promise<void> }[] = []
-const keep = <T extends { stop(): Promise<void> }>(each: T): T => {
-  running.push(each)
-  return each
-}
-
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((each) => each.stop()))
-})
+const keep = keepUntilAfterEach()
 
 describe('a wrong block never leaves', () => {
   test.skipIf(!requirePeer('go'))(

@@ -1,21 +1,14 @@
-import { afterEach, describe, expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import type { CID } from 'multiformats/cid'
 import { type EdgeProcess, poll, startEdgeProcess } from '#test/support/edge.ts'
+import { keepUntilAfterEach } from '#test/support/keep.ts'
 import { type RawClient, startRawClient } from '#test/support/raw-client.ts'
 import { rawPrefix } from '#test/support/raw-message.ts'
 import { type RogueBackend, startRogueBackend } from '#test/support/rogue-backend.ts'
 import { seededBlock, seededCid } from '#test/support/seeded-content.ts'
 
 /** Contract 4: HAVE only if it is there, DONT_HAVE only if asked for and everyone was asked. */
-const running: { stop(): Promise<void> }[] = []
-const keep = <T extends { stop(): Promise<void> }>(each: T): T => {
-  running.push(each)
-  return each
-}
-
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((each) => each.stop()))
-})
+const keep = keepUntilAfterEach()
 
 /** A backend with some blocks that answers presences honestly, each wantlist after `hold`. */
 async function honest(

@@ -1,20 +1,13 @@
-import { afterEach, describe, expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import { poll, startEdgeProcess } from '#test/support/edge.ts'
+import { keepUntilAfterEach } from '#test/support/keep.ts'
 import { startRawClient } from '#test/support/raw-client.ts'
 import { rawPrefix } from '#test/support/raw-message.ts'
 import { startRogueBackend } from '#test/support/rogue-backend.ts'
 import { seededBlock, seededCid } from '#test/support/seeded-content.ts'
 
 /** Contract 6: a lost backend closes no client connection and loses no want. test/e2e/failover.test.ts does it at scale. */
-const running: { stop(): Promise<void> }[] = []
-const keep = <T extends { stop(): Promise<void> }>(each: T): T => {
-  running.push(each)
-  return each
-}
-
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((each) => each.stop()))
-})
+const keep = keepUntilAfterEach()
 
 const cids = Array.from({ length: 50 }, (_, i) => seededCid(3, i, 1_000 + i))
 const bytesOf = new Map(cids.map((cid, i) => [cid.toString(), seededBlock(3, i, 1_000 + i)]))

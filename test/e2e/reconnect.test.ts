@@ -1,9 +1,10 @@
-import { afterEach, describe, expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { multiaddr } from '@multiformats/multiaddr'
 import { writeAll } from '#test/support/bitswap-host.ts'
 import { type Bystander, startBystander } from '#test/support/bystander.ts'
 import { type EdgeProcess, poll, startEdgeProcess } from '#test/support/edge.ts'
+import { keepUntilAfterEach } from '#test/support/keep.ts'
 import { type RawClient, startRawClient } from '#test/support/raw-client.ts'
 import { rawFrame } from '#test/support/raw-message.ts'
 
@@ -11,15 +12,7 @@ import { rawFrame } from '#test/support/raw-message.ts'
  * Clients with more than one connection: one that came back from another network while its old connection is dead
  * and nobody has noticed, and one that loses the connection on which its blocks come.
  */
-const running: { stop(): Promise<void> }[] = []
-const keep = <T extends { stop(): Promise<void> }>(each: T): T => {
-  running.push(each)
-  return each
-}
-
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((each) => each.stop()))
-})
+const keep = keepUntilAfterEach()
 
 /** A TCP path to a port that can become a black hole: nothing passes, nothing closes. */
 async function startPath(port: number): Promise<{ port: number; freeze(): void; stop(): Promise<void> }> {
