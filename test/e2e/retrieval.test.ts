@@ -102,16 +102,16 @@ describe.skipIf(!haveGo || !haveJsIpfs).each(['source', 'binary'] as const)(
     }, 300_000)
     afterAll(() => edge?.stop())
 
-    test('two nodes, one over tcp and one over ws, read both files beside a Go client', async () => {
-      const nodes = await Promise.all([startJsIpfs(), startJsIpfs()])
+    test('two nodes, over tcp and over ws, read both files at once with Helia and Go clients', async () => {
+      const nodes = await Promise.all([startJsIpfs(), startJsIpfs(), startHelia()])
       try {
         await Promise.all(nodes.map((node, i) => node.connect(i === 0 ? edge.tcp : edge.ws)))
-        const results = await Promise.all([
-          ...nodes.map((node, i) => node.cat(pool.files[i]!.root, 45_000)),
-          goFetch({ peer: edge.ws, cid: pool.files[1]!.root, timeoutMs: 45_000 }),
+        const reads = pool.files.flatMap(({ root }, i) => [
+          ...nodes.map((node) => node.cat(root, 90_000)),
+          goFetch({ peer: i === 0 ? edge.tcp : edge.ws, cid: root, timeoutMs: 90_000 }),
         ])
-        const [first, second] = pool.files.map(({ digest }) => digest)
-        expect(results.map(({ sha256 }) => sha256 ?? '')).toEqual([first!, second!, second!])
+        const digests = (await Promise.all(reads)).map(({ sha256 }) => sha256)
+        expect(digests).toEqual(pool.files.flatMap(({ digest }) => Array(4).fill(digest)))
         await expectNothingHeld(edge)
       } finally {
         await Promise.all(nodes.map((node) => node.stop()))
