@@ -64,7 +64,7 @@ export class FrameReader {
   #keep(part: Uint8Array): void {
     if (part.length === 0) return
     // A small view would keep a large buffer.
-    this.#parts.push(part.length < smallPartBytes ? part.slice() : part)
+    this.#parts.push(part.length < smallPartBytes ? new Uint8Array(part) : part)
     this.#held += part.length
     // Each part has its own overhead, and keeps the buffer it is a view of.
     if (this.#parts.length >= maxParts) this.#parts = [concat(this.#parts, this.#held)]

@@ -21,7 +21,11 @@ interface EncryptedStream {
     decrypt(frame: Uint8Array, target: Uint8Array): Uint8Array | Uint8ArrayList
     encrypt(plain: Uint8Array): Uint8Array | Uint8ArrayList
   }
-  decoder: { decode(bytes: Uint8Array | Uint8ArrayList): Iterable<Uint8Array> }
+  decoder: {
+    decode(bytes: Uint8Array | Uint8ArrayList): Iterable<Uint8Array>
+    /** What it holds of a frame that is not whole. */
+    readonly buffer?: Uint8ArrayList
+  }
   decrypt(frame: Uint8Array): Uint8Array | Uint8ArrayList
   encrypt(message: Uint8Array | Uint8ArrayList): Uint8ArrayList
 }
@@ -40,7 +44,12 @@ export function takeSealTarget(): Uint8Array | undefined {
 export function quickenFrames(connection: MessageStream): MessageStream {
   const stream = connection as unknown as EncryptedStream
   const { handshake } = stream
-  stream.decoder = new FrameSplitter()
+  // The peer may have sent more right behind the handshake: the library's decoder has seen that already.
+  const seen = stream.decoder.buffer?.slice() ?? new Uint8Array(0)
+  const splitter = new FrameSplitter()
+  const whole = splitter.decode(seen).next()
+  if (whole.done !== true) throw new Error('the library left a whole frame behind')
+  stream.decoder = splitter
   stream.decrypt = (frame) => handshake.decrypt(frame, frame.subarray(0, frame.length - tagBytes))
   stream.encrypt = (message) => sealAll(message, handshake)
   return connection

@@ -53,7 +53,7 @@ export class Answers {
     const nowMs = clock.now()
     this.#remove(want)
     const pinned = client.outbox.bytes > slowReaderBytes && bytes.length * 4 < bytes.buffer.byteLength
-    client.outbox.addBlock(prefixOf(want.cid, want.multihash), pinned ? bytes.slice() : bytes)
+    client.outbox.addBlock(prefixOf(want.cid, want.multihash), pinned ? new Uint8Array(bytes) : bytes)
     client.byteBucket.take(bytes.length, nowMs)
     counters.wantsEnded.block++
     counters.blocksOut++

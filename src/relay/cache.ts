@@ -48,7 +48,7 @@ export class BlockCache {
       this.#knocked.delete(key)
       this.#makeRoom(weightOf(block))
     }
-    const kept = block.length * 2 < block.buffer.byteLength ? block.slice() : block
+    const kept = block.length * 2 < block.buffer.byteLength ? new Uint8Array(block) : block
     this.#blocks.set(key, kept)
     this.bytes += weightOf(kept)
   }

@@ -13,10 +13,11 @@ interface Quickened {
 }
 
 /** A cipher that adds one to each byte and has a tag of its frame's number; in place if `inPlace`. */
-function stream(inPlace: boolean): Quickened {
+function stream(inPlace: boolean, seen = new Uint8ArrayList()): Quickened {
   let sealed = 0
   let opened = 0
   const connection = {
+    decoder: { buffer: seen, decode: () => [] },
     handshake: {
       encrypt(plain: Uint8Array): Uint8Array {
         const shifted = plain.map((byte) => byte + 1)
@@ -69,4 +70,16 @@ for (const inPlace of [true, false]) {
 
 test('a frame that is shorter than its tag is refused', () => {
   expect(() => [...stream(true).decoder.decode(Uint8Array.of(0, 15, 1, 2))]).toThrow('shorter than its tag')
+})
+
+test('what came before the framing was replaced is not lost, wherever it was cut', () => {
+  const message = Uint8Array.from({ length: 600 }, (_, i) => i)
+  const sent = stream(true).encrypt(message).subarray()
+  for (let at = 0; at < sent.length; at++) {
+    // Frames are opened in place, and a Buffer's slice is no copy.
+    const wire = new Uint8Array(sent)
+    const receiver = stream(true, new Uint8ArrayList(wire.slice(0, at)))
+    const frames = [...receiver.decoder.decode(wire.slice(at))]
+    expect(frames.map((frame) => [...receiver.decrypt(frame)])).toEqual([[...message]])
+  }
 })

@@ -69,3 +69,10 @@ test('bytes are what the held blocks weigh, and never over the capacity', () => 
     { numRuns: 100 },
   )
 })
+
+test('a small part of a large Buffer does not keep the whole', () => {
+  const cache = new BlockCache(1_000_000)
+  const key = multihash(1)
+  cache.offer(key, Buffer.alloc(100_000).subarray(10, 1_010))
+  expect(cache.get(key)?.buffer.byteLength).toBe(1_000)
+})
