@@ -10,7 +10,7 @@ import type { BackPeer } from '#src/relay/back-peer.ts'
 import type { Backend } from '#src/relay/backend.ts'
 import type { Relay } from '#src/relay/relay.ts'
 import type { Log } from '#src/telemetry/log.ts'
-import { describeError } from '#src/util/errors.ts'
+import { asError, describeError } from '#src/util/errors.ts'
 
 /**
  * One lane's connection to one backend, kept up: dialled, verified, used, and dialled again when it is lost.
@@ -111,7 +111,7 @@ export class LaneConnection {
     const outbound: Outbound = new Outbound({
       open: (signal) => connection.newStream([...protocols], { signal, maxOutboundStreams: 16 }),
       take: () => peer.take(),
-      stuck: (error) => connection.abort(error instanceof Error ? error : new Error(String(error))),
+      stuck: (error) => connection.abort(asError(error)),
     })
     const peer: BackPeer = this.#deps.relay.connectLane(this.backend, this.slot, outbound)
     this.#peer = peer

@@ -5,6 +5,7 @@ import { Inbound } from '#src/p2p/inbound.ts'
 import { Outbound } from '#src/p2p/outbound.ts'
 import type { FrontPeer } from '#src/relay/front-peer.ts'
 import type { Relay } from '#src/relay/relay.ts'
+import { asError } from '#src/util/errors.ts'
 
 /**
  * Clients at the front: Bitswap streams of the public identity, one session per peer.
@@ -108,8 +109,7 @@ export class Front {
       take: (version) => peer.take(version),
       hasWindows: () => session.sendingOn?.multiplexer !== '/mplex/6.7.0',
       stuck: (error) => {
-        const reason = error instanceof Error ? error : new Error(String(error))
-        for (const connection of connected()) connection.abort(reason)
+        for (const connection of connected()) connection.abort(asError(error))
       },
     })
     const peer: FrontPeer = this.#relay.connectClient(outbound)

@@ -3,7 +3,7 @@
  * all where the addon does not load. The library's default is broken on Bun for frames of 1200 bytes and
  * more (its node:crypto has no chacha20-poly1305).
  *
- * Stateless; allocates one buffer per frame and keeps none.
+ * Keeps nothing; allocates a buffer per frame where it is not told where to seal.
  */
 
 import { type ICryptoInterface, noise } from '@chainsafe/libp2p-noise'
@@ -22,24 +22,10 @@ type Aead = Pick<ICryptoInterface, 'chaCha20Poly1305Encrypt' | 'chaCha20Poly1305
 export function hybridAead(addon: SodiumAead): Aead {
   return {
     chaCha20Poly1305Encrypt(plaintext, nonce, ad, k) {
-      if (plaintext.byteLength >= sodiumFromBytes) {
-        const target = takeSealTarget()
-        if (target !== undefined) {
-          addon.crypto_aead_chacha20poly1305_ietf_encrypt(
-            target,
-            plaintext.subarray(),
-            orNull(ad),
-            null,
-            nonce,
-            k,
-          )
-          return target
-        }
-      }
       if (plaintext.byteLength < sodiumFromBytes) {
         return asCrypto.chaCha20Poly1305Encrypt(plaintext, nonce, ad, k)
       }
-      const sealed = Buffer.allocUnsafe(plaintext.byteLength + tagBytes)
+      const sealed = takeSealTarget() ?? Buffer.allocUnsafe(plaintext.byteLength + tagBytes)
       addon.crypto_aead_chacha20poly1305_ietf_encrypt(
         sealed,
         plaintext.subarray(),

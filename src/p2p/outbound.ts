@@ -2,6 +2,7 @@ import type { Stream, StreamCloseEvent } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { type Version, versionOf } from '#src/bitswap/protocol.ts'
 import type { Link } from '#src/relay/ports.ts'
+import { asError } from '#src/util/errors.ts'
 
 /**
  * The sending side of one peer: a single Bitswap stream, opened when there is something to send and kept,
@@ -128,7 +129,7 @@ export class Outbound implements Link {
         await this.#drain()
         if (!this.#again) break
       } catch (error) {
-        this.#stream?.abort(error instanceof Error ? error : new Error(String(error)))
+        this.#stream?.abort(asError(error))
         this.#stream = undefined
         if (++failures >= attempts && !this.#closed) {
           this.#options.stuck(error)
@@ -182,8 +183,9 @@ export class Outbound implements Link {
     closeSoon(stream, stuckMs)
     if (this.#unread.size < unreadStreams) return
     const [oldest] = this.#unread
-    if (oldest !== undefined) await readToItsEnd(oldest)
-    if (oldest !== undefined) this.#unread.delete(oldest)
+    if (oldest === undefined) return
+    await firstOf(oldest, ['remoteCloseWrite', 'close'], unreadMs)
+    this.#unread.delete(oldest)
   }
 
   async #open(): Promise<Stream> {
@@ -214,33 +216,27 @@ export class Outbound implements Link {
  * Resolves when the stream can take more, rejects when it ended or stayed full for too long. (The library's
  * own `onDrain` waits only once in a stream's life.)
  */
-function hasRoom(stream: Stream): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const done = (end: () => void): void => {
-      clearTimeout(timer)
-      stream.removeEventListener('drain', drained)
-      stream.removeEventListener('close', closed)
-      end()
-    }
-    const drained = (): void => done(resolve)
-    const closed = (): void => done(() => reject(new Error('the stream closed before it took a message')))
-    const timer = setTimeout(() => done(() => reject(new Error('the peer reads nothing'))), stuckMs)
-    stream.addEventListener('drain', drained)
-    stream.addEventListener('close', closed)
-  })
+async function hasRoom(stream: Stream): Promise<void> {
+  const came = await firstOf(stream, ['drain', 'close'], stuckMs)
+  if (came === 'close') throw new Error('the stream closed before it took a message')
+  if (came === undefined) throw new Error('the peer reads nothing')
 }
 
-function readToItsEnd(stream: Stream): Promise<void> {
+/** Resolves with the event that came first, or with undefined when none did in time. */
+function firstOf<E extends 'drain' | 'close' | 'remoteCloseWrite'>(
+  stream: Stream,
+  events: readonly E[],
+  timeoutMs: number,
+): Promise<E | undefined> {
   return new Promise((resolve) => {
-    const done = (): void => {
+    const done = (event: E | undefined): void => {
       clearTimeout(timer)
-      stream.removeEventListener('remoteCloseWrite', done)
-      stream.removeEventListener('close', done)
-      resolve()
+      for (const [name, listener] of listeners) stream.removeEventListener(name, listener)
+      resolve(event)
     }
-    const timer = setTimeout(done, unreadMs)
-    stream.addEventListener('remoteCloseWrite', done)
-    stream.addEventListener('close', done)
+    const timer = setTimeout(done, timeoutMs, undefined)
+    const listeners = events.map((name) => [name, () => done(name)] as const)
+    for (const [name, listener] of listeners) stream.addEventListener(name, listener)
   })
 }
 

@@ -28,6 +28,7 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Gate } from '#src/p2p/gater.ts'
 import { WebSocketConnection } from '#src/p2p/web-socket-connection.ts'
+import { asError } from '#src/util/errors.ts'
 
 /** What a request handler may know of the client besides its request. */
 export interface RequestFacts {
@@ -209,7 +210,7 @@ class WebListener extends TypedEventEmitter<ListenerEvents> implements Listener 
     this.#answered.add(socket)
     this.#components.upgrader
       .upgradeInbound(connection, { signal: this.#stopped.signal })
-      .catch((error: unknown) => connection.abort(error instanceof Error ? error : new Error(String(error))))
+      .catch((error: unknown) => connection.abort(asError(error)))
   }
 
   #ping(): void {

@@ -41,16 +41,11 @@ export interface MissOutcome {
   nowhere(): void
 }
 
-interface Miss {
-  readonly pending: Pending
-  readonly sinceMs: number
-}
-
 export class Misses {
   readonly #deps: MissDeps
   readonly #options: MissOptions
-  /** Fetches under way or waiting for one to end, the oldest first. */
-  readonly #misses = new Map<Pending, Miss>()
+  /** Since when each is being fetched, or waits for a fetch to end; the oldest first. */
+  readonly #misses = new Map<Pending, number>()
   readonly #waiting = new Map<Pending, () => void>()
   #underWay = 0
 
@@ -76,7 +71,7 @@ export class Misses {
     }
     payer.client.fetchBucket.take(1, nowMs)
     pending.fetchedMs = nowMs
-    this.#misses.set(pending, { pending, sinceMs: nowMs })
+    this.#misses.set(pending, nowMs)
     this.#waiting.set(pending, () => this.#run(pending, outcome))
     pending.abandonFetch = () => {
       this.#waiting.delete(pending)
@@ -87,7 +82,7 @@ export class Misses {
 
   /** Tells DONT_HAVE to those who have waited long enough for a fetch. */
   tick(nowMs: number): void {
-    for (const { pending, sinceMs } of this.#misses.values()) {
+    for (const [pending, sinceMs] of this.#misses) {
       if (nowMs - sinceMs < this.#options.answerAfterMs) break
       if (pending.hasOpenAsk()) continue
       for (const want of pending.waiters) this.#deps.answers.dontHave(want)

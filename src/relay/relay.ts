@@ -1,14 +1,15 @@
 import type { DigestOf } from '#src/bitswap/block.ts'
 import { type CidKey, type MultihashKey, multihashKey, parseCid } from '#src/bitswap/cid.ts'
 import { Answers } from '#src/relay/answers.ts'
-import { BackPeer } from '#src/relay/back-peer.ts'
+import { type BackDeps, BackPeer } from '#src/relay/back-peer.ts'
 import { Backend } from '#src/relay/backend.ts'
 import { Buffers } from '#src/relay/buffers.ts'
 import { BlockCache } from '#src/relay/cache.ts'
 import { Client, type ClientLimits } from '#src/relay/client.ts'
 import { Counters, type Gauges } from '#src/relay/counters.ts'
-import { FrontPeer, type FrontState } from '#src/relay/front-peer.ts'
+import { type FrontDeps, FrontPeer, type FrontState } from '#src/relay/front-peer.ts'
 import { Health } from '#src/relay/health.ts'
+import type { Lane } from '#src/relay/lane.ts'
 import { Misses, type MissOptions } from '#src/relay/misses.ts'
 import type { Clock, FetchByRpc, KnowsHash, Link, LinksOf, Observer } from '#src/relay/ports.ts'
 import { Retrieval } from '#src/relay/retrieval.ts'
@@ -58,11 +59,12 @@ export class Relay {
   readonly #cache: BlockCache
   readonly #buffers: Buffers
   readonly #whereabouts = new Whereabouts()
-  readonly #answers: Answers
   readonly #misses: Misses
   readonly #retrieval: Retrieval
   readonly #scheduler: Scheduler
   readonly #health: Health
+  readonly #front: FrontDeps
+  readonly #back: BackDeps
   readonly #state: FrontState
   #sweptMs = 0
 
@@ -80,19 +82,20 @@ export class Relay {
       whereabouts: this.#whereabouts,
       cache: this.#cache,
     }
-    this.#answers = new Answers({ ...shared, buffers: this.#buffers, linksOf: deps.linksOf })
+    const answers = new Answers({ ...shared, buffers: this.#buffers, linksOf: deps.linksOf })
     const verify = (cid: CidKey, multihash: MultihashKey, bytes: Uint8Array): number | undefined =>
       this.#verify(cid, multihash, bytes)
-    this.#misses = new Misses(
-      { ...shared, answers: this.#answers, verify },
-      { ...options.miss, againAfterMs: 60_000 },
-    )
+    this.#misses = new Misses({ ...shared, answers, verify }, { ...options.miss, againAfterMs: 60_000 })
     this.#retrieval = new Retrieval(
-      { ...shared, answers: this.#answers, misses: this.#misses },
+      { ...shared, answers, misses: this.#misses },
       { slowMs, giveUpMs, graceMs },
     )
-    this.#scheduler = new Scheduler({ ...shared, answers: this.#answers, retrieval: this.#retrieval })
+    this.#scheduler = new Scheduler({ ...shared, answers, retrieval: this.#retrieval })
     this.#health = new Health(deps.observer, { silentMs: 5_000, retryMs: 5_000 })
+    const inner = { ...shared, retrieval: this.#retrieval, scheduler: this.#scheduler }
+    this.#front = { ...inner, answers, knowsHash: deps.knowsHash, state: this.#state }
+    const changed = (lane: Lane): void => this.#update(lane.backend)
+    this.#back = { ...inner, digestOf: deps.digestOf, changed }
   }
 
   /** Adds a backend to the pool. `fetch` is absent where it has no RPC. */
@@ -105,23 +108,10 @@ export class Relay {
 
   /** A client connected; returns its end of the relay. */
   connectClient(link: Link): FrontPeer {
-    const { clock, knowsHash } = this.#deps
-    const client = new Client(link, this.#options.client, this.#buffers, this.#state, clock.now())
+    const nowMs = this.#deps.clock.now()
+    const client = new Client(link, this.#options.client, this.#buffers, this.#state, nowMs)
     this.#clients.add(client)
-    return new FrontPeer(
-      client,
-      {
-        clock,
-        knowsHash,
-        counters: this.counters,
-        cache: this.#cache,
-        answers: this.#answers,
-        retrieval: this.#retrieval,
-        scheduler: this.#scheduler,
-        state: this.#state,
-      },
-      (gone) => this.#clients.delete(gone),
-    )
+    return new FrontPeer(client, this.#front, (gone) => this.#clients.delete(gone))
   }
 
   /** A lane of a backend came up; returns its end of the relay. The slot must be down. */
@@ -129,15 +119,7 @@ export class Relay {
     const lane = backend.lanes[slot]
     if (lane === undefined || lane.up) throw new Error(`lane ${slot} of ${backend.name} is taken`)
     lane.connect(link)
-    const peer = new BackPeer(lane, {
-      clock: this.#deps.clock,
-      counters: this.counters,
-      retrieval: this.#retrieval,
-      scheduler: this.#scheduler,
-      whereabouts: this.#whereabouts,
-      digestOf: this.#deps.digestOf,
-      changed: (changed) => this.#update(changed.backend),
-    })
+    const peer = new BackPeer(lane, this.#back)
     peer.heard()
     return peer
   }

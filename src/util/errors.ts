@@ -34,3 +34,8 @@ export function describeError(error: unknown): string {
   }
   return parts.join(': ')
 }
+
+/** Returns what was thrown as an Error: anything can be thrown, and streams are ended with Errors only. */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown))
+}

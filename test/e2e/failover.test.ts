@@ -69,33 +69,29 @@ describe.skipIf(!requirePeer('go')).each(['source', 'binary'] as const)(
       expect((await edge.metrics()).sum('kitsune_asks_moved_total')).toBeGreaterThan(0)
     }, 90_000)
 
-    test('what only the killed backend has is answered after its return', async () => {
-      const only = await serve()
-      const other = await serve({ blocks: 1, blockSeed: 22 })
-      const edge = await edgeOf([only.rpc, other.rpc])
-      const run = await startLoad(edge)
-      await run.reached(400, 20_000)
-      await only.kill()
-      await edge.untilMetrics(
-        (m) => m.sum('kitsune_backend_state', { backend: only.rpc, state: 'ready' }) === 0,
-      )
-      await revive(only)
-      expect(await run.result(60_000)).toMatchObject({ ...flawless, blocks: content.blocks, dontHave: 0 })
-    }, 90_000)
-
-    test('clients that ask to be told are not told DONT_HAVE for what a restarting backend has', async () => {
-      const only = await serve()
-      const other = await serve({ blocks: 1, blockSeed: 22 })
-      const edge = await edgeOf([only.rpc, other.rpc])
-      const run = await startLoad(edge, { sendDontHave: true })
-      await run.reached(400, 20_000)
-      await only.kill()
-      await edge.untilMetrics(
-        (m) => m.sum('kitsune_backend_state', { backend: only.rpc, state: 'ready' }) === 0,
-      )
-      await revive(only)
-      expect(await run.result(60_000)).toMatchObject({ ...flawless, blocks: content.blocks, dontHave: 0 })
-    }, 90_000)
+    test.each([
+      ['what only the killed backend has is answered after its return', {}],
+      [
+        'clients that ask to be told are not told DONT_HAVE for what a restarting backend has',
+        { sendDontHave: true },
+      ],
+    ] as const)(
+      '%s',
+      async (_, manner) => {
+        const only = await serve()
+        const other = await serve({ blocks: 1, blockSeed: 22 })
+        const edge = await edgeOf([only.rpc, other.rpc])
+        const run = await startLoad(edge, manner)
+        await run.reached(400, 20_000)
+        await only.kill()
+        await edge.untilMetrics(
+          (m) => m.sum('kitsune_backend_state', { backend: only.rpc, state: 'ready' }) === 0,
+        )
+        await revive(only)
+        expect(await run.result(60_000)).toMatchObject({ ...flawless, blocks: content.blocks, dontHave: 0 })
+      },
+      90_000,
+    )
 
     test('a stopped backend is passed over, and used again when it goes on', async () => {
       const stopped = await serve()
