@@ -1,17 +1,16 @@
 import { publicKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { Libp2p } from 'libp2p'
 import type { Config } from '#src/config/config.ts'
-import { digestOf, knowsHash } from '#src/content/digest.ts'
-import { linksOf } from '#src/content/links.ts'
+import { createRelay, preloadBy } from '#src/edge-core.ts'
+import { createWeb } from '#src/edge-web.ts'
 import { createAdmin, type Readiness } from '#src/http/admin.ts'
-import { createFrontWeb } from '#src/http/front.ts'
 import { type Served, serveHttp } from '#src/http/serve.ts'
 import { Front } from '#src/p2p/front.ts'
 import { Gate } from '#src/p2p/gater.ts'
 import { connectionsByTransport, createFrontHost, createLaneHost, type FrontHost } from '#src/p2p/host.ts'
 import { type Identity, laneKey } from '#src/p2p/identity.ts'
 import { BackendPool } from '#src/p2p/pool.ts'
-import { Relay, tickMs } from '#src/relay/relay.ts'
+import { type Relay, tickMs } from '#src/relay/relay.ts'
 import { libp2pLogger } from '#src/telemetry/libp2p-logger.ts'
 import { createLog, type Log } from '#src/telemetry/log.ts'
 import { createMetrics, type Metrics } from '#src/telemetry/metrics.ts'
@@ -54,23 +53,38 @@ export async function startEdge(config: Config, options: EdgeOptions): Promise<R
     ...(options.logDestination && { destination: options.logDestination }),
   })
   let edge: Edge | undefined
-  const relay = createRelay(config, log, () => edge?.stopping === true)
+  let front: Front | undefined
+  const relay = createRelay(config, log, {
+    stopping: () => edge?.stopping === true,
+    reach: (address) => front?.reach(address),
+  })
   const gate = new Gate({ refused: (reason) => relay.counters.refusedClient[reason]++ }, config)
   const hosts = await createLaneHosts(config, options, log)
-  const pool = new BackendPool(config.backends, { relay, hosts, log })
+  const pool = new BackendPool(config.backends, { relay, hosts, log, preload: preloadBy(config) })
   const frontHost = await createFrontHost({
     privateKey: identity.privateKey,
     version: version.version,
     listen: config.listen,
     announce: config.announce,
+    proxies: config.proxies,
     gate,
-    handleRequest: createFrontWeb().fetch,
+    handleRequest: (request, facts) => web.fetch(request, facts),
     logger: libp2pLogger(log),
   })
-  const front = new Front(frontHost.node, relay)
+  front = new Front(frontHost.node, relay)
+  const lanes = new Set(hosts.map((host) => host.peerId.toString()))
+  const web = createWeb({
+    config,
+    relay,
+    pool,
+    log,
+    self: () => ({ id: frontHost.node.peerId.toString(), addresses: edge?.addresses ?? [] }),
+    isLane: (peerId) => lanes.has(peerId),
+  })
   const metrics = createMetrics({
     counters: relay.counters,
     gauges: () => relay.gauges,
+    publicRequests: web.counts,
     backends: () => pool.status,
     connections: () => connectionsByTransport(frontHost.node),
     version: version.version,
@@ -172,7 +186,8 @@ class Edge implements RunningEdge {
   }
 
   async #stop(): Promise<void> {
-    const { front, frontHost, pool, hosts, metrics, log } = this.#parts
+    const { front, frontHost, pool, hosts, metrics, log, relay } = this.#parts
+    relay.stop()
     await front.stop()
     await frontHost.node.stop()
     await pool.stop()
@@ -199,7 +214,7 @@ class Edge implements RunningEdge {
       identity: () => ({
         id: frontHost.node.peerId.toString(),
         publicKey: publicKeyToProtobuf(options.identity.privateKey.publicKey),
-        addresses: this.#addresses(),
+        addresses: this.addresses,
         agentVersion: `kitsune/${options.version.version}`,
         protocols: frontHost.node.getProtocols(),
       }),
@@ -209,35 +224,10 @@ class Edge implements RunningEdge {
   }
 
   /** What clients are told; where that is nothing, as on a private network, where it listens. */
-  #addresses(): string[] {
+  get addresses(): string[] {
     const advertised = this.#parts.frontHost.advertised().map((address) => address.toString())
     return advertised.length > 0 ? advertised : [...this.listening]
   }
-}
-
-function createRelay(config: Config, log: Log, stopping: () => boolean): Relay {
-  const { client, miss } = config
-  return new Relay(
-    {
-      clock: { now: () => performance.now() },
-      digestOf,
-      knowsHash,
-      linksOf,
-      observer: {
-        backendState: (backend, state, reason) => {
-          if (stopping()) return
-          if (state === 'ready') log.info({ backend }, 'Backend is ready')
-          else log.warn({ backend, state, reason }, 'Backend is not ready')
-        },
-      },
-    },
-    {
-      client: { ...client, fetchesPerMinute: miss.budgetPerMinute },
-      miss,
-      cacheBytes: config.cacheBytes,
-      lanes: config.lanes,
-    },
-  )
 }
 
 async function createLaneHosts(config: Config, options: EdgeOptions, log: Log): Promise<Libp2p[]> {

@@ -118,9 +118,21 @@ async function play(terminal: Terminal, stage: Stage): Promise<Played> {
   say(`A second client fetched the same: ${repeatOf(repeated)}`)
   terminal.out('')
 
+  const { seededFile } = await import('#src/demo/content.ts')
+  const photo = seededFile('photo.bin', 3, 2 * 1024 * 1024)
+  say('A page adds a file that nobody else has, tells the edge by HTTP, and goes away for good ...')
+  const { cid, blocks, ms } = await stage.preload(edge, photo)
+  say(`A backend fetched its ${blocks} blocks from the page, through the edge, in ${Math.round(ms)} ms.`)
+  const third = await stage.startClient(edge)
+  const outlived = await stage.fetch(third, edge, backends, [{ file: photo, cid, holder: 'the page' }])
+  say('A third client, which never met the page, fetched it:')
+  terminal.out(tableOf(outlived))
+  terminal.out('')
+
   const rounds: Round[] = [
     { client: 'the first client', fetched: direct, peers: first.peers },
     { client: 'the second client', fetched: repeated, peers: second.peers },
+    { client: 'the third client', fetched: outlived, peers: third.peers },
   ]
   const { right, sentences } = judge(rounds, edge.peerId)
   for (const sentence of sentences) {

@@ -6,11 +6,17 @@ import { nearest } from '#src/util/nearest.ts'
 
 /*
  * The grammar of KITSUNE_BACKENDS: entries between commas, each an RPC URL or a multiaddr, followed by options
- * as `;key=value`. Options are read now and none is known yet, so that those to come need no new grammar and a
- * misspelt one is never taken for part of an address.
+ * as `;key=value`. A misspelt option is never taken for part of an address.
  */
 
-const knownOptions: readonly string[] = []
+interface Options {
+  readonly gateway?: string
+}
+
+/** What may follow an entry, each with how it is read. */
+const knownOptions: Readonly<Record<keyof Options, (value: string) => Parsed<string>>> = {
+  gateway: parseGateway,
+}
 
 /**
  * Returns the list with passwords hidden. Where an entry cannot be told apart with certainty (a comma or a slash
@@ -69,25 +75,53 @@ export function parseBackends(text: string): { value: BackendConfig[]; faults: F
 
 /** Returns one backend of the list. */
 export function parseBackend(entry: string): Parsed<BackendConfig> {
-  const [address = '', ...options] = entry.split(';').map((part) => part.trim())
+  const [address = '', ...rest] = entry.split(';').map((part) => part.trim())
   if (address === '') return refused('is empty; a comma too many?')
-  for (const option of options) {
-    const key = option.split('=')[0]?.trim() ?? ''
-    if (!knownOptions.includes(key)) return refused(unknownOption(key))
-  }
+  const options = parseOptions(rest)
+  if (!options.ok) return options
   if (address.startsWith('/')) {
     const parsed = parseBackendMultiaddr(address)
-    return parsed.ok ? taken({ kind: 'multiaddr', name: parsed.value, multiaddr: parsed.value }) : parsed
+    if (!parsed.ok) return parsed
+    return taken({ kind: 'multiaddr', name: parsed.value, multiaddr: parsed.value, ...options.value })
   }
-  return parseRpc(address)
+  const rpc = parseRpc(address)
+  return rpc.ok ? taken({ ...rpc.value, ...options.value }) : rpc
+}
+
+function parseOptions(texts: readonly string[]): Parsed<Options> {
+  const options: { -readonly [K in keyof Options]: Options[K] } = {}
+  for (const text of texts) {
+    const [key = '', value] = text.split(/=(.*)/s).map((part) => part.trim())
+    if (!isKnown(key)) return refused(unknownOption(key))
+    if (options[key] !== undefined) return refused(`has the option "${key}" twice`)
+    const parsed = knownOptions[key](value ?? '')
+    if (!parsed.ok) return refused(`has an option "${key}" that ${parsed.reason}`)
+    options[key] = parsed.value
+  }
+  return taken(options)
+}
+
+function isKnown(key: string): key is keyof Options {
+  return Object.hasOwn(knownOptions, key)
 }
 
 function unknownOption(key: string): string {
-  const guess = nearest(key, knownOptions)
-  return `has the unknown option "${key}"${guess === undefined ? '; this version knows none' : `; is it "${guess}"?`}`
+  const known = Object.keys(knownOptions)
+  const guess = nearest(key, known)
+  return `has the unknown option "${key}"; ${guess === undefined ? `known are: ${known.join(', ')}` : `is it "${guess}"?`}`
 }
 
-function parseRpc(text: string): Parsed<BackendConfig> {
+function parseGateway(text: string): Parsed<string> {
+  const url = /^https?:\/\//i.test(text) ? URL.parse(text) : null
+  if (url === null) return refused('is not a URL; write gateway=http://host:8080')
+  // A gateway is read by anybody, so it has no password; and here none would be hidden.
+  if (text.includes('@')) return refused('has an @; a gateway takes no password')
+  if (url.search !== '' || url.hash !== '') return refused('has a ? or # part; write the base URL only')
+  if (url.port === '0') return refused('has port 0, which nobody can dial')
+  return taken(url.origin + url.pathname.replace(/\/+$/, ''))
+}
+
+function parseRpc(text: string): Parsed<BackendConfig & { kind: 'rpc' }> {
   if (!/^https?:\/\//i.test(text)) {
     return refused('is neither a URL nor a multiaddr; write http://host:5001 or /ip4/…/tcp/4001/p2p/…')
   }

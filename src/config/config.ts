@@ -1,3 +1,5 @@
+import type { RpcCommand } from '#src/config/rpc-allow.ts'
+
 /** What the environment says, checked and with defaults applied. Durations in ms, sizes in bytes. */
 export interface Config {
   readonly backends: readonly BackendConfig[]
@@ -11,6 +13,13 @@ export interface Config {
   readonly listen: readonly string[]
   /** Multiaddrs told to clients instead of the real ones; empty: public ones among the real ones. */
   readonly announce: readonly string[]
+  /** Load balancers in front. */
+  readonly proxies: {
+    /** CIDRs of those that are believed who is calling. */
+    readonly trusted: readonly string[]
+    /** Listeners on which every connection begins with a PROXY header. */
+    readonly protocol: readonly ('tcp' | 'ws')[]
+  }
   /** `undefined` is off. */
   readonly adminListen: { readonly host: string; readonly port: number } | undefined
   readonly region: string
@@ -28,6 +37,35 @@ export interface Config {
     /** After this long a client that asked for presence is told DONT_HAVE, and may still get the block. */
     readonly answerAfterMs: number
   }
+  readonly preload: {
+    /** `refs` is served: a backend fetches from its caller what the caller names. */
+    readonly on: boolean
+    /** Backends that are to have it in the end. */
+    readonly replicas: number
+    /** How long a refs goes on while nothing comes of it, and at all. */
+    readonly waitMs: number
+    readonly ageMs: number
+    /** Refs that one address may begin, and have under way; and all together. */
+    readonly callsPerMinute: number
+    readonly callsPerAddress: number
+    readonly callsTotal: number
+    /** Bytes pulled from clients: for one refs, for those of one address, and in all that are under way. */
+    readonly bytes: number
+    readonly bytesPerAddress: number
+    readonly bytesTotal: number
+    /** Blocks named likewise. */
+    readonly blocks: number
+    readonly blocksPerAddress: number
+    readonly blocksTotal: number
+    /** How far below its root a refs may reach. */
+    readonly depth: number
+    /** Block bytes on their way from clients to backends. */
+    readonly bufferBytes: number
+    /** How a backend is told to keep it: not at all, by a pin, or among its files. */
+    readonly pin: 'false' | 'true' | 'mfs'
+  }
+  /** RPC paths that are forwarded to a backend, besides `refs`. */
+  readonly rpcAllow: readonly RpcCommand[]
   /** Hot block cache; 0 is off. */
   readonly cacheBytes: number
   readonly maxConnections: number
@@ -59,10 +97,13 @@ export type BackendConfig =
       readonly url: string
       /** Value of the `Authorization` header, if the RPC asks for one. A secret. */
       readonly authorization?: string
+      /** Origin and base path of its gateway, no trailing slash: `http://10.0.0.11:8080`. */
+      readonly gateway?: string
     }
   | {
       readonly kind: 'multiaddr'
       readonly name: string
       /** Ends in `/p2p/<peer ID>`. */
       readonly multiaddr: string
+      readonly gateway?: string
     }

@@ -16,7 +16,10 @@ export function contradictions(
   return [
     ...keyFaults(values, given, machine),
     ...misses(values, given),
+    ...preloads(values, given),
+    ...delegates(values, given),
     ...ports(values),
+    ...proxies(values),
     ...atMost(
       given,
       'missAnswerAfter',
@@ -66,6 +69,35 @@ function misses(values: Values, given: ReadonlyMap<VariableKey, Given>): Problem
   return [problem('miss', 'fetch', message)]
 }
 
+function preloads(values: Values, given: ReadonlyMap<VariableKey, Given>): Problem[] {
+  const { backends, preload, replicas } = values
+  const rpcs = backends?.filter(({ kind }) => kind === 'rpc').length ?? 0
+  if (backends === undefined) return []
+  if (given.has('preload') && preload === 'on' && rpcs === 0) {
+    const message = `needs a backend with an RPC (http://…), and ${schema.backends.name} has none`
+    return [problem('preload', 'on', message)]
+  }
+  if (!given.has('replicas') || replicas === undefined || replicas <= Math.max(1, rpcs)) return []
+  const message = `is more than the backends with an RPC (http://…) in ${schema.backends.name}, which are ${rpcs}`
+  return [problem('replicas', String(replicas), message)]
+}
+
+function delegates(values: Values, given: ReadonlyMap<VariableKey, Given>): Problem[] {
+  const { backends, rpcAllow = [] } = values
+  if (backends === undefined) return []
+  const isRouting = (command: string) => command === 'routing/v1'
+  const calls = rpcAllow.filter((command) => !isRouting(command))
+  if (calls.length > 0 && !backends.some(({ kind }) => kind === 'rpc')) {
+    const message = `needs a backend with an RPC (http://…), and ${schema.backends.name} has none`
+    return [problem('rpcAllow', calls.join(','), message)]
+  }
+  // The preset has it for those who can serve it; who names it wants it.
+  const named = given.get('rpcAllow')?.text.split(',').some((item) => item.includes('routing/v1')) === true
+  if (!named || backends.some(({ gateway }) => gateway !== undefined)) return []
+  const message = `needs a backend with ;gateway=http://host:8080, and ${schema.backends.name} has none`
+  return [problem('rpcAllow', 'routing/v1', message)]
+}
+
 function ports(values: Values): Problem[] {
   const problems: Problem[] = []
   const listen = values.listen ?? []
@@ -78,6 +110,22 @@ function ports(values: Values): Problem[] {
   if (admin && rival) {
     const found = admin.host.includes(':') ? `[${admin.host}]:${admin.port}` : `${admin.host}:${admin.port}`
     problems.push(problem('adminListen', found, `wants the same port as ${rival} of ${schema.listen.name}`))
+  }
+  return problems
+}
+
+/** Without anybody to trust every connection would be closed; without a listener nothing would be read. */
+function proxies(values: Values): Problem[] {
+  const { listen, proxyProtocol = [] } = values
+  const problems: Problem[] = []
+  if (proxyProtocol.length > 0 && values.trustedProxies === undefined) {
+    const message = `needs ${schema.trustedProxies.name}: set it to the addresses from which your load balancers connect`
+    problems.push(problem('proxyProtocol', proxyProtocol.join(','), message))
+  }
+  for (const kind of listen === undefined ? [] : proxyProtocol) {
+    if (listen?.some((address) => address.endsWith('/ws') === (kind === 'ws'))) continue
+    const message = `names ${kind}, and ${schema.listen.name} has no such address`
+    problems.push(problem('proxyProtocol', proxyProtocol.join(','), message))
   }
   return problems
 }

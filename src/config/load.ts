@@ -73,6 +73,7 @@ function defaultText(
     case 'key':
     case 'keyFile':
     case 'announce':
+    case 'trustedProxies':
     case 'region':
       return undefined
     case 'dataDir':
@@ -83,6 +84,8 @@ function defaultText(
         .join(',')
     case 'logFormat':
       return machine.isTerminal ? 'pretty' : 'json'
+    case 'preload':
+      return values.backends?.some(({ kind }) => kind === 'rpc') ? 'on' : 'off'
     case 'miss':
       return values.backends?.some(({ kind }) => kind === 'rpc') ? 'fetch' : 'dont-have'
     // A default never contradicts what was set beside it: it gives way.
@@ -140,6 +143,7 @@ function assemble(values: Values, machine: Machine): Config {
     dataDir,
     listen: must('listen'),
     announce: values.announce ?? [],
+    proxies: { trusted: values.trustedProxies ?? [], protocol: must('proxyProtocol') },
     adminListen: values.adminListen,
     region: values.region ?? '',
     log: { level: must('logLevel'), format: must('logFormat') },
@@ -151,6 +155,25 @@ function assemble(values: Values, machine: Machine): Config {
       budgetPerMinute: must('missBudget'),
       answerAfterMs: must('missAnswerAfter'),
     },
+    preload: {
+      on: must('preload') === 'on',
+      replicas: must('replicas'),
+      waitMs: must('preloadWait'),
+      ageMs: must('preloadTimeout'),
+      callsPerMinute: must('preloadRate'),
+      callsPerAddress: must('preloadCallsPerAddress'),
+      callsTotal: must('preloadCallsTotal'),
+      bytes: must('preloadBytes'),
+      bytesPerAddress: must('preloadBytesPerAddress'),
+      bytesTotal: must('preloadBytesTotal'),
+      blocks: must('preloadBlocks'),
+      blocksPerAddress: must('preloadBlocksPerAddress'),
+      blocksTotal: must('preloadBlocksTotal'),
+      depth: must('preloadDepth'),
+      bufferBytes: must('preloadBuffer'),
+      pin: must('preloadPin'),
+    },
+    rpcAllow: must('rpcAllow'),
     cacheBytes: must('cache'),
     maxConnections: must('maxConnections'),
     maxConnectionsPerAddress: must('maxConnectionsPerAddress'),

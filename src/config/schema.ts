@@ -1,6 +1,9 @@
 import * as v from 'valibot'
 import { parseAdminListen, parseAnnounce, parseListen } from '#src/config/addresses.ts'
 import { maskBackends, parseBackends } from '#src/config/backends.ts'
+import { preloadVariables } from '#src/config/schema-preload.ts'
+import { proxyVariables } from '#src/config/schema-proxies.ts'
+import { rpcVariables } from '#src/config/schema-rpc.ts'
 import * as values from '#src/config/values.ts'
 import { list, many, one, variable, within } from '#src/config/variable.ts'
 
@@ -30,8 +33,9 @@ export const schema = {
     name: 'KITSUNE_BACKENDS',
     section: 'Backends',
     description:
-      'The pool, comma-separated: the RPC of a Kubo node (peer ID and swarm addresses are learned from it), or a swarm address with its peer ID.',
-    allowed: 'http(s)://[user:password@]host:port[/path] or /ip4/…/tcp/…/p2p/…, comma-separated',
+      'The pool, comma-separated: the RPC of a Kubo node (peer ID and swarm addresses are learned from it), or a swarm address with its peer ID. ;gateway=http://host:8080 behind an entry names the gateway of that node (see KITSUNE_RPC_ALLOW).',
+    allowed:
+      'http(s)://[user:password@]host:port[/path] or /ip4/…/tcp/…/p2p/…, each with or without ;gateway=…, comma-separated',
     default: 'none; it must be set',
     example:
       'http://10.0.0.11:5001,/ip4/10.0.0.12/tcp/4001/p2p/12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5',
@@ -95,6 +99,7 @@ export const schema = {
     example: '/dns4/node0.example.net/tcp/4001,/dns4/node0.example.net/tcp/443/wss',
     schema: list(parseAnnounce),
   }),
+  ...proxyVariables,
   adminListen: variable({
     name: 'KITSUNE_ADMIN_LISTEN',
     section: 'Addresses',
@@ -187,6 +192,8 @@ export const schema = {
     example: '500ms',
     schema: within(parseDuration, { max: 3_600_000 }, formatDuration),
   }),
+  ...preloadVariables,
+  ...rpcVariables,
   cache: variable({
     name: 'KITSUNE_CACHE',
     section: 'Limits',

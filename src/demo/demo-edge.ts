@@ -28,6 +28,11 @@ export class DemoEdge {
     return found
   }
 
+  /** `http://127.0.0.1:PORT` of the port that speaks WebSocket and HTTP. */
+  get webUrl(): string {
+    return `http://127.0.0.1:${/\/tcp\/(\d+)/.exec(this.address('ws'))?.[1]}`
+  }
+
   /** Returns where every backend stands. */
   states(signal: AbortSignal): Promise<readonly BackendState[]> {
     return readBackends(this.adminUrl, signal)

@@ -1,12 +1,13 @@
 import { yamux } from '@chainsafe/libp2p-yamux'
 import { withBitswap } from '@helia/bitswap'
 import { unixfs } from '@helia/unixfs'
+import * as dagPb from '@ipld/dag-pb'
 import { identify } from '@libp2p/identify'
 import { mplex } from '@libp2p/mplex'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { multiaddr } from '@multiformats/multiaddr'
-import { createHeliaLight } from 'helia'
+import { createHeliaLight, type Helia } from 'helia'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import { CID } from 'multiformats/cid'
 import { chunksOf, type DemoFile } from '#src/demo/content.ts'
@@ -28,6 +29,8 @@ export interface IpfsNode {
   connect(address: string, signal: AbortSignal): Promise<void>
   /** Yields the content of a file, fetching by Bitswap what is not here. */
   fetch(cid: string, signal: AbortSignal): AsyncIterable<Uint8Array>
+  /** Yields the CIDs under a root, depth first, fetching by Bitswap what is not here. */
+  refs(cid: string, signal: AbortSignal): AsyncIterable<string>
   /** Peer IDs of all that it is connected to, each once. */
   readonly peers: readonly string[]
   stop(): Promise<void>
@@ -57,6 +60,7 @@ export async function startIpfsNode(options: { listen: boolean }): Promise<IpfsN
       (await files.addByteStream(chunksOf(file), { chunker: (chunks) => chunks })).toString(),
     connect: (address, signal) => connect(host, address, signal),
     fetch: (cid, signal) => files.cat(CID.parse(cid), { signal }),
+    refs: (cid, signal) => listLinks(helia.blockstore, CID.parse(cid), signal),
     get peers() {
       return host.getPeers().map((peer) => peer.toString())
     },
@@ -64,6 +68,21 @@ export async function startIpfsNode(options: { listen: boolean }): Promise<IpfsN
       await helia.stop()
       await host.stop()
     },
+  }
+}
+
+/** Lists the links under a block of UnixFS, and so fetches all of it. */
+async function* listLinks(
+  blocks: Helia['blockstore'],
+  cid: CID,
+  signal: AbortSignal,
+): AsyncGenerator<string, void, undefined> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of blocks.get(cid, { signal })) chunks.push(chunk)
+  if (cid.code !== dagPb.code) return
+  for (const { Hash } of dagPb.decode(Buffer.concat(chunks)).Links) {
+    yield Hash.toString()
+    yield* listLinks(blocks, Hash, signal)
   }
 }
 

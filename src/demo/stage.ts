@@ -5,9 +5,11 @@ import type { Config } from '#src/config/config.ts'
 import type { Environment, Machine } from '#src/config/environment.ts'
 import { loadConfig } from '#src/config/load.ts'
 import { type DemoFile, seededFile, textFile } from '#src/demo/content.ts'
+import { serveBackendRpc } from '#src/demo/backend-rpc.ts'
 import { DemoEdge } from '#src/demo/demo-edge.ts'
 import { type Fetched, fetchAll, type Placed } from '#src/demo/fetching.ts'
 import { type IpfsNode, startIpfsNode } from '#src/demo/ipfs-node.ts'
+import { type Preloaded, preload } from '#src/demo/preloading.ts'
 import { type EdgeOptions, startEdge } from '#src/edge.ts'
 import { createKey } from '#src/p2p/identity.ts'
 import { KitsuneError } from '#src/util/errors.ts'
@@ -74,7 +76,8 @@ export class Stage {
     if (address === undefined) throw new KitsuneError('DEMO_NOT_LISTENING', 'An IPFS node has no address')
     const placed: Placed[] = []
     for (const file of files) placed.push({ file, holder: label, cid: await this.#within(node.add(file)) })
-    return { label, address, files: placed }
+    const rpc = await this.#start(serveBackendRpc(node))
+    return { label, address: rpc.url, files: placed }
   }
 
   /** Starts an edge with a fresh identity in front of the backends; resolves once it has reached them all. */
@@ -102,9 +105,24 @@ export class Stage {
     return client
   }
 
-  /** Fetches everything that the backends hold with that client, by way of the edge, and compares it. */
-  async fetch(client: IpfsNode, edge: DemoEdge, backends: readonly DemoBackend[]): Promise<Fetched[]> {
-    const files = backends.flatMap((backend) => backend.files)
+  /**
+   * A page adds a file, tells the edge, and is gone for good as soon as the edge says that a backend has it.
+   */
+  async preload(edge: DemoEdge, file: DemoFile): Promise<Preloaded> {
+    const page = await this.startClient(edge)
+    const preloaded = await this.#within(preload(page, file, edge.webUrl, this.#signal))
+    this.#clients.splice(this.#clients.indexOf(page), 1)
+    await this.#within(page.stop())
+    return preloaded
+  }
+
+  /** Fetches files (everything that the backends hold) with that client, by way of the edge, and compares it. */
+  async fetch(
+    client: IpfsNode,
+    edge: DemoEdge,
+    backends: readonly DemoBackend[],
+    files: readonly Placed[] = backends.flatMap((backend) => backend.files),
+  ): Promise<Fetched[]> {
     const labels = new Map(backends.map(({ address, label }) => [address, label]))
     const figures = () => edge.figures(labels, this.#signal)
     return this.#within(fetchAll(files, { client, figures }, this.#signal))
@@ -156,6 +174,8 @@ export class Stage {
         KITSUNE_BACKENDS: backends.map(({ address }) => address).join(','),
         KITSUNE_LISTEN: '/ip4/127.0.0.1/tcp/0,/ip4/127.0.0.1/tcp/0/ws',
         KITSUNE_ADMIN_LISTEN: '127.0.0.1:0',
+        // A backend of the demo has nobody else to fetch from.
+        KITSUNE_MISS: 'dont-have',
         KITSUNE_LOG_LEVEL: env.KITSUNE_LOG_LEVEL ?? 'error',
       },
       machine,

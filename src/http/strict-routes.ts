@@ -17,12 +17,12 @@ export interface StrictRoutesOptions {
   readonly onError?: (error: unknown, path: string) => void
 }
 
-/** Returns an app that serves these routes and nothing else; no answer may be cached. */
+/** Returns an app that serves these routes and nothing else; no answer may be cached that does not say so. */
 export function strictRoutes(routes: readonly Route[], options: StrictRoutesOptions = {}): Hono {
   const app = new Hono()
   app.use(async (context, next) => {
     await next()
-    context.res.headers.set('cache-control', 'no-store')
+    if (!context.res.headers.has('cache-control')) context.res.headers.set('cache-control', 'no-store')
     context.res.headers.set('x-content-type-options', 'nosniff')
   })
   for (const { path, methods, answer } of routes) {

@@ -2,9 +2,10 @@
  * What an address says about where a peer is: private or public, which of them count as one. Pure.
  */
 
-import { isIPv6 } from 'node:net'
+import { isIPv4, isIPv6 } from 'node:net'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { isPrivateHost } from '#src/p2p/private-hosts.ts'
+import { ipv6Groups } from '#src/util/ipv6.ts'
 
 /** Returns the IP address or name a multiaddr begins with; empty if it begins with neither. */
 export function remoteHost(address: Multiaddr): string {
@@ -14,40 +15,51 @@ export function remoteHost(address: Multiaddr): string {
 }
 
 /**
+ * Returns an IP address in the one way in which it is written here, so that equal ones are equal text: no zone, IPv4
+ * as four numbers also when it comes as `::ffff:1.2.3.4`, IPv6 as RFC 5952 has it. Anything else is undefined.
+ */
+export function plainHost(text: string): string | undefined {
+  if (isIPv4(text)) return text
+  const bare = withoutZone(text)
+  if (!isIPv6(bare)) return undefined
+  const groups = ipv6Groups(bare)
+  return mappedIpv4(groups) ?? shortened(groups)
+}
+
+/**
  * Returns what counts as one address: an IPv4 address as it is (also when it comes as `::ffff:1.2.3.4`), of
  * an IPv6 address its /64, anything else as it is.
  */
 export function addressGroup(host: string): string {
-  const bare = host.split('%', 1)[0] ?? host
+  const bare = withoutZone(host)
   if (!isIPv6(bare)) return host
   const groups = ipv6Groups(bare)
-  if (groups.slice(0, 6).join(':') === '0:0:0:0:0:ffff') return dottedQuad(groups[6], groups[7])
-  return `${groups.slice(0, 4).join(':')}::/64`
+  return mappedIpv4(groups) ?? `${hex(groups.slice(0, 4))}::/64`
 }
 
-function dottedQuad(high = '0', low = '0'): string {
-  return [high, low]
-    .map((group) => Number.parseInt(group, 16))
+function withoutZone(host: string): string {
+  return host.split('%', 1)[0] ?? host
+}
+
+/** The IPv4 address inside `::ffff:…`; undefined for any other. */
+function mappedIpv4(groups: readonly number[]): string | undefined {
+  if (hex(groups.slice(0, 6)) !== '0:0:0:0:0:ffff') return undefined
+  return groups
+    .slice(6)
     .flatMap((group) => [group >> 8, group & 255])
     .join('.')
 }
 
-/** The eight groups of an IPv6 address without leading zeros; a dotted quad at its end is two groups. */
-function ipv6Groups(address: string): string[] {
-  const [head = '', tail] = address.toLowerCase().split('::', 2)
-  const before = splitGroups(head)
-  if (tail === undefined) return before
-  const after = splitGroups(tail)
-  return [...before, ...new Array<string>(Math.max(0, 8 - before.length - after.length)).fill('0'), ...after]
+/** RFC 5952, section 4.2: the longest run of zeros, the first of equal ones, is `::`, but never a single zero. */
+function shortened(groups: readonly number[]): string {
+  const whole = hex(groups)
+  const runs = whole.match(/\b0(:0)+\b/g) ?? []
+  const [longest] = runs.sort((a, b) => b.length - a.length)
+  return longest === undefined ? whole : whole.replace(new RegExp(`(^|:)${longest}(:|$)`), '::')
 }
 
-function splitGroups(part: string): string[] {
-  if (part === '') return []
-  return part.split(':').flatMap((group) => {
-    if (!group.includes('.')) return [Number.parseInt(group, 16).toString(16)]
-    const [a = 0, b = 0, c = 0, d = 0] = group.split('.').map(Number)
-    return [(a * 256 + b).toString(16), (c * 256 + d).toString(16)]
-  })
+function hex(groups: readonly number[]): string {
+  return groups.map((group) => group.toString(16)).join(':')
 }
 
 /**

@@ -110,7 +110,7 @@ export class LaneConnection {
     if (connection.status !== 'open') return
     const outbound: Outbound = new Outbound({
       open: (signal) => connection.newStream([...protocols], { signal, maxOutboundStreams: 16 }),
-      take: () => peer.take(),
+      take: (version) => peer.take(version),
       stuck: (error) => connection.abort(asError(error)),
     })
     const peer: BackPeer = this.#deps.relay.connectLane(this.backend, this.slot, outbound)

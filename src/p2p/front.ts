@@ -1,6 +1,8 @@
 import type { Connection, PeerId, Stream, StreamMuxer } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
 import type { Libp2p } from 'libp2p'
 import { protocols } from '#src/bitswap/protocol.ts'
+import { addressGroup, remoteHost } from '#src/p2p/addresses.ts'
 import { Inbound } from '#src/p2p/inbound.ts'
 import { Outbound } from '#src/p2p/outbound.ts'
 import type { FrontPeer } from '#src/relay/front-peer.ts'
@@ -10,9 +12,10 @@ import { asError } from '#src/util/errors.ts'
 /**
  * Clients at the front: Bitswap streams of the public identity, one session per peer.
  *
- * Invariant: a session begins with a peer's first Bitswap stream and ends with its last connection; an
- * answer goes out on a stream of ours, since js-ipfs ignores replies on its own. Memory: one session per
- * connected peer that speaks Bitswap.
+ * Invariant: a session begins with a peer's first Bitswap stream, or when something is wanted from who is at
+ * its address, and ends with its last connection; an answer goes out on a stream of ours, since js-ipfs
+ * ignores replies on its own. Memory: one session per connected peer that speaks Bitswap, one entry per
+ * connected peer and address.
  */
 
 /** Streams one client may have open; js-ipfs opens one per message, Kubo keeps one. */
@@ -36,12 +39,18 @@ interface Session {
   readonly inbound: Inbound
   readonly outbound: Outbound
   readonly peer: FrontPeer
+  /** It opened a Bitswap stream: it speaks the protocol. */
+  speaks: boolean
 }
 
 export class Front {
   readonly #node: Libp2p
   readonly #relay: Relay
   readonly #sessions = new Map<string, Session>()
+  /** Peer IDs connected from each address. */
+  readonly #byAddress = new Map<string, Set<string>>()
+  /** Connections on which no Bitswap stream can be opened. */
+  readonly #mute = new WeakSet<Connection>()
   #sweeper: ReturnType<typeof setInterval> | undefined
 
   constructor(node: Libp2p, relay: Relay) {
@@ -56,8 +65,14 @@ export class Front {
       maxOutboundStreams: 16,
     })
     this.#node.addEventListener('peer:disconnect', (event) => this.#disconnected(event.detail))
-    this.#node.addEventListener('connection:open', (event) => this.#watch(event.detail))
-    this.#node.addEventListener('connection:close', (event) => this.#lost(event.detail))
+    this.#node.addEventListener('connection:open', ({ detail: connection }) => {
+      this.#watch(connection)
+      this.#arrived(connection)
+    })
+    this.#node.addEventListener('connection:close', ({ detail: connection }) => {
+      this.#departed(connection)
+      this.#lost(connection)
+    })
     this.#sweeper = setInterval(() => this.#sweep(), sweepMs)
   }
 
@@ -66,6 +81,44 @@ export class Front {
     clearInterval(this.#sweeper)
     await Promise.all([...this.#sessions.values()].map(({ outbound }) => outbound.finish(flushMs)))
     for (const peer of [...this.#sessions.keys()]) this.#end(peer)
+  }
+
+  /** Gives a session to whoever is connected from an address, so that they can be asked for blocks. */
+  reach(address: string): void {
+    for (const id of this.#byAddress.get(address) ?? []) {
+      if (this.#sessions.has(id)) continue
+      const connection = this.#connectionsOf(id).find((each) => !this.#mute.has(each))
+      if (connection !== undefined) this.#begin(id, connection)
+    }
+  }
+
+  #arrived(connection: Connection): void {
+    const id = connection.remotePeer.toString()
+    const address = addressOf(connection)
+    const there = this.#byAddress.get(address) ?? new Set()
+    this.#byAddress.set(address, there.add(id))
+    if (this.#sessions.has(id)) this.#locate(id)
+    else if (this.#relay.expects(address)) this.#begin(id, connection)
+  }
+
+  #departed(connection: Connection): void {
+    const id = connection.remotePeer.toString()
+    const address = addressOf(connection)
+    if (this.#connectionsOf(id).some((other) => addressOf(other) === address)) return
+    const there = this.#byAddress.get(address)
+    there?.delete(id)
+    if (there?.size === 0) this.#byAddress.delete(address)
+    this.#locate(id)
+  }
+
+  /** Tells the relay from where a client is connected. */
+  #locate(id: string): void {
+    this.#sessions.get(id)?.peer.at(new Set(this.#connectionsOf(id).map(addressOf)))
+  }
+
+  #connectionsOf(id: string): Connection[] {
+    const all = this.#node.getConnections(peerIdFromString(id))
+    return all.filter((connection) => connection.status === 'open')
   }
 
   /** Counts the protocols that are refused: the library does it without a word, but for that to the client. */
@@ -86,6 +139,7 @@ export class Front {
     const id = connection.remotePeer.toString()
     const session = this.#sessions.get(id) ?? this.#begin(id, connection)
     session.heardOn = connection
+    session.speaks = true
     if (session.sendingOn !== undefined && session.sendingOn !== connection) session.outbound.move()
     session.inbound.add(stream)
   }
@@ -109,7 +163,8 @@ export class Front {
       take: (version) => peer.take(version),
       hasWindows: () => session.sendingOn?.multiplexer !== '/mplex/6.7.0',
       stuck: (error) => {
-        for (const connection of connected()) connection.abort(asError(error))
+        if (session.speaks) for (const connection of connected()) connection.abort(asError(error))
+        else this.#silence(id, connected())
       },
     })
     const peer: FrontPeer = this.#relay.connectClient(outbound)
@@ -119,9 +174,16 @@ export class Front {
       maxStreams,
       maxHeldBytes,
     })
-    const session: Session = { heardOn: first, sendingOn: undefined, inbound, outbound, peer }
+    const session: Session = { heardOn: first, sendingOn: undefined, inbound, outbound, peer, speaks: false }
     this.#sessions.set(id, session)
+    this.#locate(id)
     return session
+  }
+
+  /** Something was wanted from a peer that does not speak Bitswap: it is left alone. */
+  #silence(id: string, connections: readonly Connection[]): void {
+    for (const connection of connections) this.#mute.add(connection)
+    this.#end(id)
   }
 
   /**
@@ -157,4 +219,9 @@ export class Front {
       session.inbound.sweep(nowMs)
     }
   }
+}
+
+/** What counts as one address: the client's own, whatever stands in front. */
+function addressOf(connection: Connection): string {
+  return addressGroup(remoteHost(connection.remoteAddr))
 }

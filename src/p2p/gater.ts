@@ -1,9 +1,11 @@
 /**
  * Who may connect. Counts every inbound socket from its first packet to its close, in all and per remote
  * address, so that a flood of half-open handshakes is bounded like any other: each is a socket, and the
- * upgrade timeout closes it.
+ * upgrade timeout closes it. A socket of a load balancer counts in all from the first; for an address only
+ * once it is known whose it is, and then for that one.
  *
- * Bounded by `maxConnections`: the map holds an address only while a socket of it is open.
+ * Bounded by `maxConnections`: the map holds an address only while a socket of it is open, or a request that
+ * came through one.
  */
 
 import type { ConnectionGater, MultiaddrConnection } from '@libp2p/interface'
@@ -22,7 +24,7 @@ export interface GateDeps {
   readonly refused: (reason: RefusalReason) => void
 }
 
-/** Takes one socket out of the count; calling it again does nothing. */
+/** Takes what was counted out of the count; calling it again does nothing. */
 export type Leave = () => void
 
 export class Gate {
@@ -48,34 +50,52 @@ export class Gate {
     return this.#perGroup.size
   }
 
+  /** Nobody new comes in any more. */
+  get closed(): boolean {
+    return this.#closed
+  }
+
   /** Refuses every socket from now on; those that are open stay. */
   close(): void {
     this.#closed = true
   }
 
-  /** Counts a socket of `host` and returns how to uncount it; `undefined` is a refusal, already reported. */
-  enter(host: string): Leave | undefined {
-    const group = addressGroup(host)
-    const count = this.#perGroup.get(group) ?? 0
-    const reason = this.#reasonAgainst(count)
-    if (reason !== undefined) {
-      this.#deps.refused(reason)
+  /** Reports a refusal that another part decided on. */
+  refuse(reason: RefusalReason): void {
+    this.#deps.refused(reason)
+  }
+
+  /** Counts a socket in all and returns how to uncount it; `undefined` is a refusal, already reported. */
+  enter(): Leave | undefined {
+    const full = this.#open >= this.#options.maxConnections
+    if (this.#closed || full) {
+      this.refuse(this.#closed ? 'draining' : 'too-many-connections')
       return undefined
     }
     this.#open++
+    return once(() => this.#open--)
+  }
+
+  /**
+   * Counts for `host` a socket that has entered, or one request on a socket that a load balancer shares among
+   * its clients; otherwise as `enter`.
+   */
+  countFor(host: string): Leave | undefined {
+    const group = addressGroup(host)
+    const count = this.#perGroup.get(group) ?? 0
+    if (count >= this.#options.maxConnectionsPerAddress) {
+      this.refuse('too-many-connections-per-address')
+      return undefined
+    }
     this.#perGroup.set(group, count + 1)
-    let inside = true
-    return () => {
-      if (!inside) return
-      inside = false
-      this.#open--
+    return once(() => {
       const left = (this.#perGroup.get(group) ?? 1) - 1
       if (left > 0) this.#perGroup.set(group, left)
       else this.#perGroup.delete(group)
-    }
+    })
   }
 
-  /** Marks a connection whose socket was already counted by `enter`. */
+  /** Marks a connection whose socket was already counted. */
   vouchFor(connection: MultiaddrConnection): void {
     this.#admitted.add(connection)
   }
@@ -90,20 +110,26 @@ export class Gate {
     }
   }
 
+  /** Connections of transports whose sockets do not come in by a door of ours. */
   #admits(connection: MultiaddrConnection): boolean {
     if (this.#admitted.has(connection)) return true
     // Closed before it was asked about: its close event is over, counting it would be for ever.
     if (connection.status !== 'open') return false
-    const leave = this.enter(remoteHost(connection.remoteAddr))
+    const leave = this.enter()
     if (leave === undefined) return false
     connection.addEventListener('close', leave, { once: true })
+    const uncount = this.countFor(remoteHost(connection.remoteAddr))
+    if (uncount === undefined) return false
+    connection.addEventListener('close', uncount, { once: true })
     return true
   }
+}
 
-  #reasonAgainst(countOfGroup: number): RefusalReason | undefined {
-    if (this.#closed) return 'draining'
-    if (this.#open >= this.#options.maxConnections) return 'too-many-connections'
-    if (countOfGroup >= this.#options.maxConnectionsPerAddress) return 'too-many-connections-per-address'
-    return undefined
+function once(action: () => void): Leave {
+  let done = false
+  return () => {
+    if (done) return
+    done = true
+    action()
   }
 }

@@ -16,11 +16,13 @@ import { ping } from '@libp2p/ping'
 import { CODE_P2P, type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p, type Libp2pInit } from 'libp2p'
 import { publicOnly } from '#src/p2p/addresses.ts'
+import { trustIn } from '#src/p2p/client-address.ts'
 import { forgetOthers } from '#src/p2p/forgetful-peer-store.ts'
 import type { Gate } from '#src/p2p/gater.ts'
 import { nativeNoise } from '#src/p2p/noise.ts'
 import { repeatSigner } from '#src/p2p/repeat-signer.ts'
 import { quickTcp } from '#src/p2p/tcp.ts'
+import { tcpTransport } from '#src/p2p/tcp-listener.ts'
 import { type RequestHandler, webTransport } from '#src/p2p/web-listener.ts'
 
 const mebibyte = 1024 * 1024
@@ -51,6 +53,15 @@ export interface FrontHostOptions extends HostOptions {
   /** Multiaddrs told to clients; empty: the public ones among the real ones. */
   readonly announce: readonly string[]
   readonly gate: Gate
+  /** Load balancers in front; default: none. */
+  readonly proxies?: {
+    /** CIDRs of those whose word on who is calling counts. */
+    readonly trusted: readonly string[]
+    /** Listeners where every connection begins with a PROXY header. */
+    readonly protocol: readonly ('tcp' | 'ws')[]
+    /** How long a header may take; default as the door has it. */
+    readonly headerTimeoutMs?: number
+  }
   /** Answers plain HTTP on the WebSocket ports. */
   readonly handleRequest: RequestHandler
 }
@@ -69,6 +80,8 @@ export interface FrontHost {
 /** Returns the public identity's host, not started. Identify, ping and what `node.handle` adds is all it speaks. */
 export async function createFrontHost(options: FrontHostOptions): Promise<FrontHost> {
   const { gate, handleRequest } = options
+  const { trusted, protocol, ...deadlines } = options.proxies ?? { trusted: [], protocol: [] }
+  const door = { gate, trusts: trustIn(trusted) }
   const privateKey = repeatSigner(options.privateKey)
   const self = peerIdFromPrivateKey(privateKey)
   const { encrypter, aead } = nativeNoise()
@@ -92,12 +105,8 @@ export async function createFrontHost(options: FrontHostOptions): Promise<FrontH
     // A ping to every client every ten seconds buys nothing: dead sockets end by keep-alive and idle timeout.
     connectionMonitor: { enabled: false },
     transports: [
-      quickTcp({
-        inboundSocketInactivityTimeout: idleTimeoutMs,
-        listenOpts: { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveAfterMs },
-        backlog: 4_096,
-      }),
-      webTransport({ gate, handleRequest }),
+      tcpTransport(door, { ...deadlines, proxyProtocol: protocol.includes('tcp'), idleTimeoutMs }),
+      webTransport({ ...door, handleRequest }, { ...deadlines, proxyProtocol: protocol.includes('ws') }),
     ],
     connectionEncrypters: [encrypter],
     streamMuxers: muxers({ windowBytes: 2 * mebibyte }),

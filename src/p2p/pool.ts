@@ -5,9 +5,11 @@ import type { BackendConfig } from '#src/config/config.ts'
 import { LaneConnection } from '#src/p2p/back.ts'
 import { BackendAddress } from '#src/p2p/backend-address.ts'
 import type { BackendStatus } from '#src/pool/backend.ts'
-import type { Backend } from '#src/relay/backend.ts'
+import { byAffinity } from '#src/pool/policy.ts'
+import type { Backend, BackendRpc } from '#src/relay/backend.ts'
 import type { FetchByRpc } from '#src/relay/ports.ts'
 import type { Relay } from '#src/relay/relay.ts'
+import type { RpcTarget } from '#src/rpc/answers.ts'
 import { KuboRpc } from '#src/rpc/kubo.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { fromKey } from '#src/util/bytes.ts'
@@ -23,10 +25,13 @@ export interface PoolDeps {
   /** One host per lane, each with an identity of its own, shared by all backends. */
   readonly hosts: readonly Libp2p[]
   readonly log: Log
+  /** Returns what a backend can be told of preload; nothing where that is off. */
+  readonly preload: (config: BackendConfig & { kind: 'rpc' }) => Pick<BackendRpc, 'refs' | 'keep'>
 }
 
 interface Member {
   readonly backend: Backend
+  readonly config: BackendConfig
   readonly address: BackendAddress
   readonly lanes: readonly LaneConnection[]
 }
@@ -41,11 +46,14 @@ export class BackendPool {
     this.#members = configs.map((config) => {
       const rpc = config.kind === 'rpc' ? new KuboRpc(config) : undefined
       const address = new BackendAddress(config, rpc)
-      const backend = deps.relay.addBackend(config.name, rpc && fetchBy(rpc, config.name, deps.log))
+      const backend = deps.relay.addBackend(config.name, {
+        ...(rpc && { fetch: fetchBy(rpc, config.name, deps.log) }),
+        ...(config.kind === 'rpc' && deps.preload(config)),
+      })
       const lanes = deps.hosts.map(
         (host, slot) => new LaneConnection(backend, slot, { ...deps, host, address, random: Math.random }),
       )
-      return { backend, address, lanes }
+      return { backend, config, address, lanes }
     })
   }
 
@@ -69,6 +77,28 @@ export class BackendPool {
   async stop(): Promise<void> {
     for (const { lanes } of this.#members) for (const lane of lanes) lane.stop()
     await this.#running
+  }
+
+  /** Returns the RPC of a ready backend, for equal keys that of the same one where possible. */
+  rpcFor(key: string): RpcTarget | undefined {
+    for (const { config } of this.#readyFor(key)) if (config.kind === 'rpc') return config
+    return undefined
+  }
+
+  /** The same for gateways. */
+  gatewayFor(key: string): RpcTarget | undefined {
+    for (const { config } of this.#readyFor(key)) if (config.gateway !== undefined) return { url: config.gateway }
+    return undefined
+  }
+
+  /** Says whether a peer ID, in base58, is that of a backend. */
+  isBackend(peerId: string): boolean {
+    return this.#members.some(({ address }) => address.known?.peerId === peerId)
+  }
+
+  *#readyFor(key: string): Generator<Member> {
+    const members = this.#members.map((member) => ({ name: member.backend.name, member }))
+    for (const { member } of byAffinity(key, members)) if (member.backend.ready) yield member
   }
 
   /** What an operator may know of each backend. */

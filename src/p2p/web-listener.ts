@@ -2,55 +2,47 @@
  * The web port: one HTTP server per `/tcp/N/ws` address that speaks libp2p over WebSocket to whoever asks
  * for an upgrade and plain HTTP to everyone else. js-ipfs needs both on one port.
  *
- * Every socket passes the gate before a byte of it is read, and leaves the count when it closes. What a
- * socket can hold up is bounded by its deadline, the gate, and the size of one WebSocket message.
- *
- * Sockets are accepted by `node:net` and handed to the HTTP server: Bun's own HTTP listener ignores
- * `ipv6Only`, so that the twins on 0.0.0.0 and :: collide. It also lets TLS or the PROXY protocol stand in
- * front. The HTTP server's own timeouts do not hold for such sockets, hence the deadlines here.
+ * Sockets come in by the door. One of a load balancer that is trusted is shared by its clients: each request
+ * counts for the address that it is from as long as it is answered, a WebSocket as long as it is open. What a
+ * socket can hold up is bounded by its turn's deadlines, the gate, and the size of one WebSocket message.
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { type AddressInfo, createServer as createDoor, type Server as Door, type Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
+import type { Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
-import {
-  type CreateListenerOptions,
-  type Listener,
-  type ListenerEvents,
-  type Transport,
-  TypedEventEmitter,
-  transportSymbol,
-} from '@libp2p/interface'
-import { getThinWaistAddresses, ipPortToMultiaddr } from '@libp2p/utils'
+import { type CreateListenerOptions, type Listener, type Transport, transportSymbol } from '@libp2p/interface'
+import { ipPortToMultiaddr } from '@libp2p/utils'
 import { type WebSocketsComponents, webSockets } from '@libp2p/websockets'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { type WebSocket, WebSocketServer } from 'ws'
-import type { Gate } from '#src/p2p/gater.ts'
+import { Door, type DoorDeps, type DoorOptions } from '#src/p2p/door.ts'
+import { admit, refuseRequest, refuseUpgrade } from '#src/p2p/http-admission.ts'
+import { HttpTurn, type TurnOptions } from '#src/p2p/http-turn.ts'
+import type { Endpoint } from '#src/p2p/proxy-protocol.ts'
 import { WebSocketConnection } from '#src/p2p/web-socket-connection.ts'
 import { asError } from '#src/util/errors.ts'
 
 /** What a request handler may know of the client besides its request. */
 export interface RequestFacts {
-  /** IP address of the socket. */
+  /** Its IP address: of the socket, or as a trusted load balancer tells it. */
   readonly remoteAddress: string
 }
 
 /** Answers plain HTTP on the web port, in the shape of `fetch`; Hono's `app.fetch` fits. */
 export type RequestHandler = (request: Request, facts: RequestFacts) => Response | Promise<Response>
 
-export interface WebTransportDeps {
-  readonly gate: Gate
+export interface WebTransportDeps extends DoorDeps {
   readonly handleRequest: RequestHandler
 }
 
-export interface WebTransportOptions {
-  /** A client that has not sent its request's headers by then is cut off. Default 10 s. */
-  readonly headersTimeoutMs?: number
+export interface WebTransportOptions extends DoorOptions {
+  /** Deadlines of clients. Default 10 s for a request's head, 1 min for its body, 2 min without reading on. */
+  readonly turns?: Partial<TurnOptions>
 }
 
-/** The same for what follows; nothing on this port takes a large body. */
-const requestTimeoutMs = 60_000
+const defaultTurns: TurnOptions = { headMs: 10_000, bodyMs: 60_000, stallMs: 120_000 }
+/** Largest head of a request, as most servers have it; it bounds what headers can hold. */
+const maxHeadBytes = 16 * 1024
 /** A dead peer behind a live NAT is found by this; it also keeps the NAT's entry alive. */
 const pingEveryMs = 60_000
 /** The most a client may put into one WebSocket message: twice what js-ipfs's mplex sends. */
@@ -66,7 +58,7 @@ export function webTransport(
     return {
       [Symbol.toStringTag]: 'kitsune/web',
       [transportSymbol]: true,
-      createListener: ({ upgrader }) =>
+      createListener: ({ upgrader }): Listener =>
         new WebListener(deps, { logger: components.logger, upgrader }, options),
       listenFilter: (addresses) => addresses.filter(isPlainWebSocket),
       dialFilter: (addresses) => library.dialFilter(addresses),
@@ -82,8 +74,13 @@ function isPlainWebSocket(address: Multiaddr): boolean {
 
 type ListenerComponents = Pick<WebSocketsComponents, 'logger'> & Pick<CreateListenerOptions, 'upgrader'>
 
-class WebListener extends TypedEventEmitter<ListenerEvents> implements Listener {
-  readonly #deps: WebTransportDeps
+/** A socket that was let in: whom it is taken for, and the deadlines that it keeps. */
+interface Guest {
+  readonly peer: Endpoint
+  readonly turn: HttpTurn
+}
+
+class WebListener extends Door {
   readonly #components: ListenerComponents
   readonly #sockets = new WebSocketServer({
     noServer: true,
@@ -91,125 +88,105 @@ class WebListener extends TypedEventEmitter<ListenerEvents> implements Listener 
     maxPayload: maxMessageBytes,
   })
   readonly #server: Server
-  readonly #door: Door
-  readonly #headersTimeoutMs: number
-  /** Sockets open now, each with the timer that ends it unless it gets on. */
-  readonly #open = new Map<Duplex, ReturnType<typeof setTimeout>>()
+  readonly #turns: TurnOptions
+  readonly #guests = new WeakMap<Socket, Guest>()
+  readonly #clients = new WeakMap<object, Endpoint>()
   readonly #answered = new WeakSet<WebSocket>()
-  readonly #stopped = new AbortController()
   #pings: ReturnType<typeof setInterval> | undefined
-  #listening: Multiaddr | undefined
 
   constructor(deps: WebTransportDeps, components: ListenerComponents, options: WebTransportOptions) {
-    super()
-    this.#deps = deps
+    super(deps, options)
     this.#components = components
-    const listener = getRequestListener(
+    this.#turns = { ...defaultTurns, ...options.turns }
+    const answer = getRequestListener(
       (request, { incoming }) =>
-        deps.handleRequest(request, { remoteAddress: incoming.socket.remoteAddress ?? '' }),
+        deps.handleRequest(request, { remoteAddress: this.#clients.get(incoming)?.host ?? '' }),
       { overrideGlobalObjects: false, errorHandler: () => new Response('internal error', { status: 500 }) },
     )
-    this.#headersTimeoutMs = options.headersTimeoutMs ?? 10_000
-    this.#server = createServer(listener)
-    this.#server.on('request', (request, response) => this.#onRequest(request, response))
-    this.#door = createDoor({ noDelay: true }, (socket) => this.#onSocket(socket))
-    this.#server.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head))
+    this.#server = createServer({ maxHeaderSize: maxHeadBytes }, (request, response) => {
+      if (this.#admits(request, response)) void answer(request, response)
+    })
+    this.#server.on('upgrade', (request, _socket, head) => this.#onUpgrade(request, head))
     this.#server.on('clientError', (_error, socket) => socket.destroy())
   }
 
-  async listen(address: Multiaddr): Promise<void> {
-    const [ip, tcp] = address.getComponents()
-    const host = ip?.value ?? '0.0.0.0'
-    await new Promise<void>((resolve, reject) => {
-      this.#door.once('error', reject)
-      this.#door.listen(
-        { host, port: Number(tcp?.value), ipv6Only: ip?.name === 'ip6', backlog: 4_096 },
-        () => {
-          this.#door.off('error', reject)
-          resolve()
-        },
-      )
-    })
-    this.#door.on('error', (error) => this.safeDispatchEvent('error', { detail: error }))
-    this.#listening = address
+  override async listen(address: Multiaddr): Promise<void> {
+    await super.listen(address)
     this.#pings = setInterval(() => this.#ping(), pingEveryMs)
     this.#pings.unref()
-    this.safeDispatchEvent('listening')
   }
 
-  getAddrs(): Multiaddr[] {
-    const bound = this.#door.address() as AddressInfo | null
-    if (bound === null || this.#listening === undefined) return []
-    return getThinWaistAddresses(this.#listening, bound.port).map((address) => address.encapsulate('/ws'))
+  override getAddrs(): Multiaddr[] {
+    return super.getAddrs().map((address) => address.encapsulate('/ws'))
   }
 
-  updateAnnounceAddrs(): void {}
-
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     clearInterval(this.#pings)
-    this.#stopped.abort()
-    const closed = new Promise<void>((resolve) => this.#door.close(() => resolve()))
     this.#sockets.close()
-    for (const socket of this.#open.keys()) socket.destroy()
     this.#server.close()
-    await closed
-    this.safeDispatchEvent('close')
+    await super.close()
   }
 
-  #onSocket(socket: Socket): void {
-    const leave = this.#deps.gate.enter(socket.remoteAddress ?? '')
-    if (leave === undefined) {
-      socket.destroy()
-      return
-    }
-    this.#setDeadline(socket, this.#headersTimeoutMs)
-    socket.on('error', () => socket.destroy())
-    socket.once('close', () => {
-      clearTimeout(this.#open.get(socket))
-      this.#open.delete(socket)
-      leave()
-    })
+  protected override leavesCounting(host: string): boolean {
+    return this.deps.trusts(host)
+  }
+
+  protected override welcome(socket: Socket, peer: Endpoint): void {
+    this.#guests.set(socket, { peer, turn: new HttpTurn(socket, this.#turns) })
     this.#server.emit('connection', socket)
   }
 
-  #onRequest(request: IncomingMessage, response: ServerResponse): void {
+  #guest(socket: Socket): Guest {
+    const guest = this.#guests.get(socket)
+    if (guest === undefined) throw new Error('a request on a socket that was not let in')
+    return guest
+  }
+
+  #admits(request: IncomingMessage, response: ServerResponse): boolean {
     const { socket } = request
-    this.#setDeadline(socket, requestTimeoutMs)
-    response.once('close', () => this.#setDeadline(socket, this.#headersTimeoutMs))
+    const { peer, turn } = this.#guest(socket)
+    if (!turn.begin(request, response)) {
+      this.deps.gate.refuse('too-many-requests-on-a-socket')
+      socket.destroy()
+      return false
+    }
+    const admission = admit(this.deps, peer, { headers: request.headers, upgrade: false })
+    if (admission.kind === 'refused') {
+      refuseRequest(response, admission.refusal)
+      return false
+    }
+    if (admission.leave) response.once('close', admission.leave)
+    this.#clients.set(request, admission.client)
+    return true
   }
 
-  /** Ends the socket after `ms`, unless another deadline is set or this one is cleared. */
-  #setDeadline(socket: Duplex, ms: number): void {
-    clearTimeout(this.#open.get(socket))
-    if (!socket.destroyed)
-      this.#open.set(
-        socket,
-        setTimeout(() => socket.destroy(), ms),
-      )
-  }
-
-  #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    clearTimeout(this.#open.get(socket))
-    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#accept(webSocket, request))
-  }
-
-  #accept(socket: WebSocket, request: IncomingMessage): void {
-    const { remoteAddress, remotePort } = request.socket
-    if (remoteAddress === undefined || remotePort === undefined) {
-      socket.terminate()
+  #onUpgrade(request: IncomingMessage, head: Buffer): void {
+    const { socket } = request
+    const { peer, turn } = this.#guest(socket)
+    const admission = admit(this.deps, peer, { headers: request.headers, upgrade: true })
+    if (admission.kind === 'refused') {
+      refuseUpgrade(socket, admission.refusal)
       return
     }
+    turn.release()
+    if (admission.leave) socket.once('close', admission.leave)
+    this.#sockets.handleUpgrade(request, socket, head, (webSocket) =>
+      this.#accept(webSocket, admission.client),
+    )
+  }
+
+  #accept(socket: WebSocket, client: Endpoint): void {
     const connection = new WebSocketConnection({
       socket,
-      remoteAddr: ipPortToMultiaddr(remoteAddress, remotePort).encapsulate('/ws'),
+      remoteAddr: ipPortToMultiaddr(client.host, client.port).encapsulate('/ws'),
       direction: 'inbound',
       log: this.#components.logger.forComponent('libp2p:websockets:connection'),
     })
-    this.#deps.gate.vouchFor(connection)
+    this.deps.gate.vouchFor(connection)
     socket.on('pong', () => this.#answered.add(socket))
     this.#answered.add(socket)
     this.#components.upgrader
-      .upgradeInbound(connection, { signal: this.#stopped.signal })
+      .upgradeInbound(connection, { signal: this.closing })
       .catch((error: unknown) => connection.abort(asError(error)))
   }
 

@@ -40,6 +40,7 @@ export class Answers {
 
   /** Answers a want with its block: sent, or HAVE if only that was wanted and the block is not small. */
   block(want: ClientWant, bytes: Uint8Array): void {
+    if (want.answered !== undefined) return want.answered(true)
     const { client } = want
     const { counters, buffers, clock } = this.#deps
     if (!want.block && bytes.length > smallBlockBytes) return this.have(want)
@@ -64,6 +65,7 @@ export class Answers {
 
   /** Answers a want-have: the block is there. */
   have(want: ClientWant): void {
+    if (want.answered !== undefined) return want.answered(true)
     this.#remove(want)
     want.client.outbox.addHave(want.cid)
     this.#deps.counters.wantsEnded.have++
@@ -72,6 +74,7 @@ export class Answers {
 
   /** Tells those who asked to be told that the block is not there; the want stays, should it still come. */
   dontHave(want: ClientWant): void {
+    if (want.answered !== undefined) return want.answered(false)
     if (!want.sendDontHave || want.told) return
     // Not read: it is told with the next round.
     if (want.client.outbox.presences >= maxNegatives) return

@@ -1,9 +1,11 @@
 import { type DigestOf, hashBlock } from '#src/bitswap/block.ts'
-import { bareBlockPrefix, parseCid, parsePrefix } from '#src/bitswap/cid.ts'
+import { bareBlockPrefix, type MultihashKey, parseCid, parsePrefix } from '#src/bitswap/cid.ts'
 import type { BlockEntry, Message } from '#src/bitswap/message.ts'
+import type { Version } from '#src/bitswap/protocol.ts'
 import type { Counters, RefusalReason } from '#src/relay/counters.ts'
 import type { Lane } from '#src/relay/lane.ts'
 import type { Clock } from '#src/relay/ports.ts'
+import type { Pulls } from '#src/relay/pulls.ts'
 import type { Retrieval } from '#src/relay/retrieval.ts'
 import type { Scheduler } from '#src/relay/scheduler.ts'
 import type { Whereabouts } from '#src/relay/whereabouts.ts'
@@ -14,6 +16,7 @@ export interface BackDeps {
   readonly counters: Counters
   readonly retrieval: Retrieval
   readonly scheduler: Scheduler
+  readonly pulls: Pulls
   readonly whereabouts: Whereabouts
   readonly digestOf: DigestOf
   /** A lane went down, or a backend was heard again: its state may have changed. */
@@ -21,9 +24,10 @@ export interface BackDeps {
 }
 
 /**
- * A lane's end of the relay: the backend's messages in, wants and cancels out.
+ * A lane's end of the relay: the backend's messages in; wants, cancels and the blocks that it wants out.
  *
- * Invariant: every block is hashed before anything else is done with it. Memory: the lane's.
+ * Invariant: every block is hashed before anything else is done with it; a want that no grant covers costs a
+ * look-up and an entry that is soon forgotten. Memory: the lane's.
  */
 export class BackPeer {
   readonly #lane: Lane
@@ -46,6 +50,7 @@ export class BackPeer {
       if (typeof cid === 'string') this.refuse(cid)
       else retrieval.presence(cid.multihash, backend, presence.have)
     }
+    if (message.wants.length > 0 || message.full) this.#wants(message)
     scheduler.run()
   }
 
@@ -56,9 +61,11 @@ export class BackPeer {
   }
 
   /** Returns the next message to send, or undefined when there is none. */
-  take(): Uint8Array[] | undefined {
+  take(version: Version): Uint8Array[] | undefined {
+    const { supplies } = this.#lane
+    supplies.release()
     const frame = this.#lane.take(this.#deps.clock.now())
-    return frame === undefined ? undefined : [frame]
+    return frame === undefined ? supplies.take(version) : [frame]
   }
 
   /** Counts input that was refused before it could be a message. */
@@ -71,10 +78,36 @@ export class BackPeer {
     if (this.#down) return
     this.#down = true
     const { backend } = this.#lane
+    for (const want of backend.wants.retain(this.#lane.slot, none)) this.#deps.pulls.unwanted(want)
     const asks = this.#lane.disconnect()
     this.#deps.changed(this.#lane)
     this.#deps.retrieval.moved(asks, backend)
     this.#deps.scheduler.run()
+  }
+
+  /** What the backend wants of us. */
+  #wants(message: Message): void {
+    const { pulls, counters, clock } = this.#deps
+    const { backend, slot } = this.#lane
+    const verdicts = counters.backWants
+    const kept = message.full ? new Set<MultihashKey>() : undefined
+    const nowMs = clock.now()
+    for (const entry of message.wants) {
+      const cid = parseCid(entry.cid)
+      if (typeof cid === 'string') {
+        verdicts.refused++
+      } else if (entry.cancel) {
+        const want = backend.wants.cancel(slot, cid.multihash)
+        if (want !== undefined) pulls.unwanted(want)
+      } else {
+        kept?.add(cid.multihash)
+        const want = backend.wants.want(backend, slot, cid, nowMs)
+        if (want !== undefined && pulls.wanted(want)) verdicts.granted++
+        else verdicts.ignored++
+      }
+    }
+    if (kept === undefined) return
+    for (const want of backend.wants.retain(slot, kept)) pulls.unwanted(want)
   }
 
   #block(entry: BlockEntry): void {
@@ -88,3 +121,5 @@ export class BackPeer {
     this.refuse(this.#lane.tookBack(key) || whereabouts.known(key) ? 'unwanted-block' : 'wrong-block')
   }
 }
+
+const none: ReadonlySet<MultihashKey> = new Set()

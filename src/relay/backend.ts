@@ -1,13 +1,26 @@
-import type { MultihashKey } from '#src/bitswap/cid.ts'
+import { type MultihashKey, prefixOf } from '#src/bitswap/cid.ts'
 import type { BackendState } from '#src/pool/backend.ts'
 import type { Ask } from '#src/relay/ask.ts'
+import { type BackWant, BackWants } from '#src/relay/back-wants.ts'
+import type { Buffers } from '#src/relay/buffers.ts'
 import { Lane } from '#src/relay/lane.ts'
 import type { FetchByRpc } from '#src/relay/ports.ts'
+import type { KeepByRpc, RefsByRpc } from '#src/relay/refs.ts'
 import type { Place } from '#src/relay/whereabouts.ts'
 import { Histogram } from '#src/util/histogram.ts'
 
 /** Bounds a lane below the 1,024 wants that a backend keeps per peer, cancels in flight included. */
 const laneWindow = 768
+
+/** What a backend can be told to do; all of it is absent where it has no RPC. */
+export interface BackendRpc {
+  /** To fetch a block from wherever it can. */
+  readonly fetch?: FetchByRpc | undefined
+  /** To fetch a DAG. */
+  readonly refs?: RefsByRpc | undefined
+  /** To keep a DAG that it fetched; absent where it need not. */
+  readonly keep?: KeepByRpc | undefined
+}
 
 /**
  * One node of the pool as the relay sees it: its lanes, whether it answers, what it did.
@@ -19,8 +32,9 @@ export class Backend {
   /** As configured, without credentials; unique. */
   readonly name: string
   readonly lanes: readonly Lane[]
-  /** Absent where there is no RPC to tell it to fetch. */
-  readonly fetch: FetchByRpc | undefined
+  readonly rpc: BackendRpc
+  /** What it wants of us. */
+  readonly wants = new BackWants()
   readonly seenPlace: Place
   readonly linkedPlace: Place
   readonly latencyMs = new Histogram([1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000])
@@ -36,10 +50,10 @@ export class Backend {
   silentUntilMs = Number.NEGATIVE_INFINITY
   state: BackendState = 'connecting'
 
-  constructor(name: string, lanes: number, fetch: FetchByRpc | undefined) {
+  constructor(name: string, lanes: number, rpc: BackendRpc, supplies: Buffers) {
     this.name = name
-    this.fetch = fetch
-    this.lanes = Array.from({ length: lanes }, (_, slot) => new Lane(this, slot, laneWindow))
+    this.rpc = rpc
+    this.lanes = Array.from({ length: lanes }, (_, slot) => new Lane(this, slot, laneWindow, supplies))
     this.seenPlace = { backend: this, seen: true }
     this.linkedPlace = { backend: this, seen: false }
   }
@@ -72,6 +86,16 @@ export class Backend {
       if (lane.up && (best === undefined || lane.outstanding < best.outstanding)) best = lane
     }
     return best
+  }
+
+  /** Sends a block that it wants, on the least loaded of the lanes on which it asked. */
+  supply(want: BackWant, bytes: Uint8Array): void {
+    let best: Lane | undefined
+    for (const lane of this.lanes) {
+      if (!lane.up || (want.lanes & (1 << lane.slot)) === 0) continue
+      if (best === undefined || lane.supplies.bytes < best.supplies.bytes) best = lane
+    }
+    best?.supply(prefixOf(want.cid, want.multihash), bytes)
   }
 
   /** Puts an ask on the lane for its block; false when no lane is up. */

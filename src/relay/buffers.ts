@@ -19,11 +19,15 @@ export class Buffers {
     this.#totalBytes = totalBytes
   }
 
+  /** What is neither used nor expected; below zero when more came than was expected. */
+  get freeBytes(): number {
+    return this.#totalBytes - this.usedBytes - this.reservedBytes
+  }
+
   /** Whether a client that holds (or expects) `heldBytes` may ask for a block of about `blockBytes`. */
   allows(heldBytes: number, blockBytes: number): boolean {
     if (heldBytes === 0) return true
-    const freeBytes = this.#totalBytes - this.usedBytes - this.reservedBytes
-    return heldBytes + blockBytes <= Math.min(this.#perClientBytes, freeBytes / 2)
+    return heldBytes + blockBytes <= Math.min(this.#perClientBytes, this.freeBytes / 2)
   }
 
   /**

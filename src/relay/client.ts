@@ -25,6 +25,8 @@ export interface ClientWant extends Want {
   active: boolean
   /** Buffer set aside for its block while it is active, in bytes. */
   reservedBytes: number
+  /** Takes the answer in place of a client: the want is the edge's own. */
+  readonly answered?: (found: boolean) => void
 }
 
 export interface ClientLimits {

@@ -41,6 +41,14 @@ export const refusalReasons = [
   'too-many-connections-per-address',
   /** A connection that came while draining. */
   'draining',
+  /** A connection without a PROXY header where one is due: none, not whole in time, or none that is well formed. */
+  'bad-proxy-header',
+  /** A connection where PROXY headers are due, from an address that KITSUNE_TRUSTED_PROXIES does not name. */
+  'untrusted-proxy',
+  /** A request whose X-Forwarded-For and Forwarded name different clients: one of them is forged. */
+  'forwarding-contradiction',
+  /** More HTTP requests under way on one socket than one client has use for. */
+  'too-many-requests-on-a-socket',
 ] as const
 export type RefusalReason = (typeof refusalReasons)[number]
 
@@ -63,6 +71,28 @@ export const wantOutcomes = [
 /** How a fetch by the miss policy ended. */
 export const missOutcomes = ['found', 'not-found', 'timeout', 'error', 'over-budget', 'no-backend'] as const
 
+/** How a refs ended for its caller; see `RefsFailure`. `abandoned`: its caller left before. */
+export const refsOutcomes = [
+  'done',
+  'backend',
+  'no-backend',
+  'no-client',
+  'limit',
+  'timeout',
+  'draining',
+  'abandoned',
+] as const
+
+/** Why a refs was not taken. */
+export const refsRefusals = ['rate', 'calls-per-address', 'calls-total', 'draining', 'no-backend'] as const
+
+/** What became of a grant. */
+export const grantOutcomes = ['done', 'failed', 'abandoned'] as const
+
+/** What was made of a want of a backend: pulled from clients, or none of our business. */
+export const backWantVerdicts = ['granted', 'ignored', 'refused'] as const
+
+const refsBoundsMs = [50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 1_800_000]
 const latencyBoundsMs = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000]
 
 function zeroes<K extends string>(keys: readonly K[]): Record<K, number> {
@@ -96,6 +126,24 @@ export class Counters {
   /** Blocks dropped because their reader's buffer was full; they are asked for again when it has room. */
   deferredBlocks = 0
   readonly misses = zeroes(missOutcomes)
+  readonly refsEnded = zeroes(refsOutcomes)
+  readonly refsRefused = zeroes(refsRefusals)
+  readonly grantsEnded = zeroes(grantOutcomes)
+  /** Wants of backends, by what was made of them. */
+  readonly backWants = zeroes(backWantVerdicts)
+  /** want-block and want-have sent to clients. */
+  clientAsks = 0
+  /** Blocks and their bytes that clients brought, verified; those that came twice are in `refusedClient`. */
+  pulledBlocks = 0
+  pulledBytes = 0
+  /** Blocks and their bytes given to backends that wanted them, wherever they came from. */
+  suppliedBlocks = 0
+  suppliedBytes = 0
+  /** Further copies of a DAG, on further backends. */
+  readonly copies = { made: 0, failed: 0 }
+  readonly preloadTrouble = { lost: 0, 'no-copy': 0 }
+  /** From a refs to its end, as its caller sees it. */
+  readonly refsDurationMs = new Histogram(refsBoundsMs)
   /** From a client's want to the block's handing to its connection. */
   readonly wantLatencyMs = new Histogram(latencyBoundsMs)
 }
@@ -115,4 +163,13 @@ export interface Gauges {
   /** Entries of the memory of which backend has what. */
   readonly presenceEntries: number
   readonly missesUnderWay: number
+  /** Refs of callers under way. */
+  readonly refs: number
+  /** Grants that are open, and the blocks that they cover. */
+  readonly grants: number
+  readonly grantedBlocks: number
+  /** Blocks that are being pulled from clients for backends. */
+  readonly pulls: number
+  /** Block bytes queued for backends. */
+  readonly supplyBytes: number
 }

@@ -1,15 +1,20 @@
-import type { CidFault, ParsedCid } from '#src/bitswap/cid.ts'
+import { type DigestOf, hashBlock } from '#src/bitswap/block.ts'
+import { bareBlockPrefix, type CidFault, type ParsedCid, parseCid, parsePrefix } from '#src/bitswap/cid.ts'
 import type { LedgerChanges, Tally } from '#src/bitswap/ledger.ts'
-import type { Message, WantEntry } from '#src/bitswap/message.ts'
+import type { BlockEntry, Message, PresenceEntry, WantEntry } from '#src/bitswap/message.ts'
 import { smallBlockBytes, type Version } from '#src/bitswap/protocol.ts'
 import type { Answers } from '#src/relay/answers.ts'
+import type { Buffers } from '#src/relay/buffers.ts'
 import type { BlockCache } from '#src/relay/cache.ts'
 import type { Client, ClientWant } from '#src/relay/client.ts'
 import type { Counters, RefusalReason } from '#src/relay/counters.ts'
 import { maxNegatives, maxPresences } from '#src/relay/outbox.ts'
 import type { Clock, KnowsHash } from '#src/relay/ports.ts'
+import type { Pulls } from '#src/relay/pulls.ts'
 import type { Retrieval } from '#src/relay/retrieval.ts'
 import type { Scheduler } from '#src/relay/scheduler.ts'
+import type { Sourcing } from '#src/relay/sourcing.ts'
+import { Supplier } from '#src/relay/supplier.ts'
 
 /** What the sessions of all clients share. */
 export interface FrontDeps {
@@ -20,6 +25,10 @@ export interface FrontDeps {
   readonly retrieval: Retrieval
   readonly scheduler: Scheduler
   readonly knowsHash: KnowsHash
+  readonly digestOf: DigestOf
+  readonly pulls: Pulls
+  readonly sourcing: Sourcing
+  readonly supplies: Buffers
   readonly state: FrontState
 }
 
@@ -39,6 +48,7 @@ export interface FrontState extends Tally {
  */
 export class FrontPeer implements LedgerChanges<ClientWant> {
   readonly client: Client
+  readonly #supplier: Supplier
   readonly #deps: FrontDeps
   readonly #closed: (client: Client) => void
 
@@ -46,6 +56,15 @@ export class FrontPeer implements LedgerChanges<ClientWant> {
     this.client = client
     this.#deps = deps
     this.#closed = closed
+    this.#supplier = new Supplier(client.link, deps.supplies)
+  }
+
+  /** The client has a connection from these addresses, and from no others. */
+  at(addresses: ReadonlySet<string>): void {
+    const { sourcing } = this.#deps
+    const known = this.#supplier.addresses
+    for (const address of [...known]) if (!addresses.has(address)) sourcing.departed(this.#supplier, address)
+    for (const address of addresses) if (!known.has(address)) sourcing.arrived(this.#supplier, address)
   }
 
   /**
@@ -54,21 +73,23 @@ export class FrontPeer implements LedgerChanges<ClientWant> {
    */
   receive(message: Message): number {
     const { client } = this
-    const { clock, counters, scheduler } = this.#deps
+    const { clock, scheduler } = this.#deps
     if (client.gone) return 0
-    counters.refusedClient['unwanted-block'] += message.blocks.length
+    if (message.blocks.length > 0 || message.presences.length > 0) this.#brought(message)
     const nowMs = clock.now()
     client.wantBucket.take(message.wants.length, nowMs)
     client.ledger.apply(message, this)
     scheduler.serve(client)
-    return client.wantBucket.delayMs(nowMs)
+    const delayMs = client.wantBucket.delayMs(nowMs)
+    return this.#deps.supplies.freeBytes < 0 ? Math.max(delayMs, fullDelayMs) : delayMs
   }
 
   /** Returns the next message to send, in pieces; undefined when there is none. The last one has left. */
   take(version: Version): Uint8Array[] | undefined {
     this.client.outbox.release()
     this.#deps.scheduler.serve(this.client)
-    return this.client.outbox.take(version)
+    const asks = this.#supplier.take()
+    return asks === undefined ? this.client.outbox.take(version) : [asks]
   }
 
   /** Counts input that was refused before it could be a message. */
@@ -87,7 +108,43 @@ export class FrontPeer implements LedgerChanges<ClientWant> {
     }
     client.outbox.clear()
     this.#deps.scheduler.remove(client)
+    this.#deps.sourcing.left(this.#supplier)
     this.#closed(client)
+  }
+
+  /** Blocks and presences: what the client was asked for, or nobody's. */
+  #brought(message: Message): void {
+    const { sourcing } = this.#deps
+    sourcing.heard(this.#supplier)
+    for (const block of message.blocks) this.#block(block)
+    for (const presence of message.presences) this.#presence(presence)
+    sourcing.heard(this.#supplier)
+  }
+
+  #block(entry: BlockEntry): void {
+    const { counters, digestOf, pulls, sourcing } = this.#deps
+    const supplier = this.#supplier
+    // What was never asked of it is not even hashed.
+    if (supplier.asks.size === 0 || !supplier.usable) return this.refuse('unwanted-block')
+    const prefix = entry.prefix === undefined ? bareBlockPrefix : parsePrefix(entry.prefix)
+    const key = prefix && hashBlock(digestOf, prefix, entry.bytes)
+    const ask = key && supplier.asks.get(key)
+    if (ask === undefined) {
+      if (key !== undefined && supplier.wasAsked(key)) return this.refuse('unwanted-block')
+      supplier.lies++
+      return this.refuse('wrong-block')
+    }
+    counters.pulledBlocks++
+    counters.pulledBytes += entry.bytes.length
+    sourcing.delivered(ask.pull, supplier, entry.bytes.length)
+    pulls.block(ask.pull.multihash, entry.bytes, entry.bytes.length)
+  }
+
+  #presence(entry: PresenceEntry): void {
+    const cid = parseCid(entry.cid)
+    if (typeof cid === 'string') return this.refuse(cid)
+    const ask = this.#supplier.asks.get(cid.multihash)
+    if (ask !== undefined) this.#deps.sourcing.presence(ask.pull, this.#supplier, entry.have)
   }
 
   create(entry: WantEntry, cid: ParsedCid): ClientWant | undefined {
@@ -165,3 +222,6 @@ export class FrontPeer implements LedgerChanges<ClientWant> {
  * that a few with endless lists leave room for everyone else.
  */
 const leastWants = 64
+
+/** While backends take blocks slower than clients bring them, clients are read with pauses. */
+const fullDelayMs = 50

@@ -3,6 +3,8 @@ import { maxEntriesPerMessage } from '#src/bitswap/protocol.ts'
 import { encodeWants, type OutgoingWant } from '#src/bitswap/writer.ts'
 import type { Ask } from '#src/relay/ask.ts'
 import type { Backend } from '#src/relay/backend.ts'
+import type { Buffers } from '#src/relay/buffers.ts'
+import { Outbox } from '#src/relay/outbox.ts'
 import type { Link } from '#src/relay/ports.ts'
 import { CappedMap } from '#src/util/capped-map.ts'
 
@@ -15,7 +17,8 @@ const highestPriority = 0x7fff_ffff
  *
  * Invariant: at most `window` entries are in the backend's ledger; a CID appears once per message (the
  * order of a want and a cancel inside one message is not defined). Memory: what is asked for, which the
- * relay bounds; an ask leaves by block, cancel or loss of the lane.
+ * relay bounds; an ask leaves by block, cancel or loss of the lane. Blocks for the backend: what `Sourcing` lets
+ * clients owe.
  */
 export class Lane {
   readonly backend: Backend
@@ -30,10 +33,13 @@ export class Lane {
   readonly #cancels = new Map<MultihashKey, Ask>()
   /** What was taken back after it was sent: its block may cross the cancel. */
   readonly #takenBack: CappedMap<MultihashKey, true>
+  /** Blocks that the backend asked us for, on their way to it. */
+  readonly supplies: Outbox
   #priority = highestPriority
 
-  constructor(backend: Backend, slot: number, window: number) {
+  constructor(backend: Backend, slot: number, window: number, supplies: Buffers) {
     this.backend = backend
+    this.supplies = new Outbox(supplies)
     this.slot = slot
     this.#window = window
     this.#takenBack = new CappedMap(4 * window)
@@ -58,6 +64,7 @@ export class Lane {
   /** Forgets the link and returns the asks that were under way on it. */
   disconnect(): Ask[] {
     this.#link = undefined
+    this.supplies.clear()
     const asks = this.unsend()
     for (const ask of this.#sent.values()) if (this.#cancels.get(ask.multihash) !== ask) asks.push(ask)
     this.#upgrades.clear()
@@ -86,6 +93,12 @@ export class Lane {
       this.#queued.add(ask)
       if (ask.again && !this.#sent.has(ask.multihash)) this.#cancels.set(ask.multihash, ask)
     }
+    this.#link?.wake()
+  }
+
+  /** Sends a block that the backend wants; `prefix` is that of the CID it asked by. */
+  supply(prefix: string, bytes: Uint8Array): void {
+    this.supplies.addBlock(prefix, bytes)
     this.#link?.wake()
   }
 

@@ -63,8 +63,10 @@ export class Misses {
     const { clock, counters } = this.#deps
     const nowMs = clock.now()
     if (this.#options.mode === 'dont-have') return outcome.nowhere()
+    const asked = [...pending.waiters].filter((want) => want.answered === undefined)
+    if (asked.length === 0) return outcome.nowhere()
     if (nowMs - pending.fetchedMs < this.#options.againAfterMs) return outcome.nowhere()
-    const payer = [...pending.waiters].find((want) => want.client.fetchBucket.delayMs(nowMs) === 0)
+    const payer = asked.find((want) => want.client.fetchBucket.delayMs(nowMs) === 0)
     if (payer === undefined) {
       counters.misses['over-budget']++
       return outcome.nowhere()
@@ -100,7 +102,7 @@ export class Misses {
   #run(pending: Pending, outcome: MissOutcome): void {
     const { counters } = this.#deps
     const backend = this.#choose(pending)
-    if (backend?.fetch === undefined) {
+    if (backend?.rpc.fetch === undefined) {
       counters.misses['no-backend']++
       this.#misses.delete(pending)
       return outcome.nowhere()
@@ -110,7 +112,7 @@ export class Misses {
       this.#underWay--
       this.#misses.delete(pending)
     }
-    const abandon = backend.fetch(pending.cid, this.#options.timeoutMs, (result) => {
+    const abandon = backend.rpc.fetch(pending.cid, this.#options.timeoutMs, (result) => {
       end()
       pending.abandonFetch = undefined
       this.#ended(pending, backend, result, outcome)
@@ -142,9 +144,9 @@ export class Misses {
   /** The backend that has the DAG gets the rest of it; else the pool's policy decides. */
   #choose(pending: Pending): Backend | undefined {
     const known = this.#deps.whereabouts.find(pending.multihash)
-    if (known?.ready && known.fetch !== undefined) return known
+    if (known?.ready && known.rpc.fetch !== undefined) return known
     for (const backend of byAffinity(pending.multihash, this.#deps.backends)) {
-      if (backend.ready && backend.fetch !== undefined) return backend
+      if (backend.ready && backend.rpc.fetch !== undefined) return backend
     }
     return undefined
   }

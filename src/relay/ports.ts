@@ -39,4 +39,8 @@ export type LinksOf = (codec: number, bytes: Uint8Array, limit: number) => reado
 /** Who wants to know what happens; for logs, not for decisions. */
 export interface Observer {
   backendState(name: string, state: BackendState, reason: string | undefined): void
+  /**
+   * A backend could not do what a refs needs: `lost`, another one was tried; `no-copy`, there is one copy less.
+   */
+  preloadTrouble(backend: string, what: 'lost' | 'no-copy', reason: string): void
 }

@@ -2,18 +2,24 @@ import type { DigestOf } from '#src/bitswap/block.ts'
 import { type CidKey, type MultihashKey, multihashKey, parseCid } from '#src/bitswap/cid.ts'
 import { Answers } from '#src/relay/answers.ts'
 import { type BackDeps, BackPeer } from '#src/relay/back-peer.ts'
-import { Backend } from '#src/relay/backend.ts'
+import { Backend, type BackendRpc } from '#src/relay/backend.ts'
 import { Buffers } from '#src/relay/buffers.ts'
 import { BlockCache } from '#src/relay/cache.ts'
 import { Client, type ClientLimits } from '#src/relay/client.ts'
 import { Counters, type Gauges } from '#src/relay/counters.ts'
 import { type FrontDeps, FrontPeer, type FrontState } from '#src/relay/front-peer.ts'
+import { type GrantLimits, Grants } from '#src/relay/grants.ts'
 import { Health } from '#src/relay/health.ts'
 import type { Lane } from '#src/relay/lane.ts'
 import { Misses, type MissOptions } from '#src/relay/misses.ts'
-import type { Clock, FetchByRpc, KnowsHash, Link, LinksOf, Observer } from '#src/relay/ports.ts'
+import { PoolReader } from '#src/relay/pool-reader.ts'
+import type { Clock, KnowsHash, Link, LinksOf, Observer } from '#src/relay/ports.ts'
+import { Preload, type PreloadOptions } from '#src/relay/preload.ts'
+import { Pulls } from '#src/relay/pulls.ts'
+import type { RefsCalls } from '#src/relay/refs.ts'
 import { Retrieval } from '#src/relay/retrieval.ts'
 import { Scheduler } from '#src/relay/scheduler.ts'
+import { Sourcing } from '#src/relay/sourcing.ts'
 import { Whereabouts } from '#src/relay/whereabouts.ts'
 import { fromKey } from '#src/util/bytes.ts'
 
@@ -28,12 +34,15 @@ export interface RelayDeps {
   readonly knowsHash: KnowsHash
   readonly linksOf: LinksOf
   readonly observer: Observer
+  /** Clients connected from an address are to be asked: whoever is there gets a session. */
+  readonly reach: (address: string) => void
 }
 
 export interface RelayOptions {
   readonly client: ClientLimits & { readonly bufferBytes: number; readonly bufferBytesTotal: number }
   readonly cacheBytes: number
   readonly miss: Omit<MissOptions, 'againAfterMs'>
+  readonly preload: PreloadOptions & GrantLimits & { readonly bufferBytes: number }
   readonly lanes: number
   /** Wants of all clients together: about 300 bytes each. */
   readonly maxWants?: number
@@ -58,7 +67,13 @@ export class Relay {
   readonly #options: RelayOptions
   readonly #cache: BlockCache
   readonly #buffers: Buffers
+  readonly #supplies: Buffers
   readonly #whereabouts = new Whereabouts()
+  readonly #grants: Grants
+  readonly #reader: PoolReader
+  readonly #pulls: Pulls
+  readonly #sourcing: Sourcing
+  readonly #preload: Preload
   readonly #misses: Misses
   readonly #retrieval: Retrieval
   readonly #scheduler: Scheduler
@@ -75,32 +90,55 @@ export class Relay {
     this.#state = { wants: 0, maxWants, sequence: 0, draining: false }
     this.#cache = new BlockCache(options.cacheBytes)
     this.#buffers = new Buffers(options.client.bufferBytes, options.client.bufferBytesTotal)
+    const { preload } = options
+    this.#supplies = new Buffers(preload.bufferBytes, preload.bufferBytes)
+    this.#grants = new Grants(preload)
     const shared = {
       clock: deps.clock,
       counters: this.counters,
       backends: this.backends,
       whereabouts: this.#whereabouts,
       cache: this.#cache,
+      supplies: this.#supplies,
+      grants: this.#grants,
     }
     const answers = new Answers({ ...shared, buffers: this.#buffers, linksOf: deps.linksOf })
     const verify = (cid: CidKey, multihash: MultihashKey, bytes: Uint8Array): number | undefined =>
       this.#verify(cid, multihash, bytes)
     this.#misses = new Misses({ ...shared, answers, verify }, { ...options.miss, againAfterMs: 60_000 })
     this.#retrieval = new Retrieval(
-      { ...shared, answers, misses: this.#misses },
+      { ...shared, answers, misses: this.#misses, came: (key, bytes) => this.#pulls.block(key, bytes, 0) },
       { slowMs, giveUpMs, graceMs },
     )
     this.#scheduler = new Scheduler({ ...shared, answers, retrieval: this.#retrieval })
     this.#health = new Health(deps.observer, { silentMs: 5_000, retryMs: 5_000 })
-    const inner = { ...shared, retrieval: this.#retrieval, scheduler: this.#scheduler }
-    this.#front = { ...inner, answers, knowsHash: deps.knowsHash, state: this.#state }
+    const { linksOf, digestOf, knowsHash, observer, reach } = deps
+    this.#sourcing = new Sourcing(shared)
+    this.#reader = new PoolReader({ ...shared, retrieval: this.#retrieval })
+    const { retrieval, scheduler } = { retrieval: this.#retrieval, scheduler: this.#scheduler }
+    const sourcing = this.#sourcing
+    this.#pulls = new Pulls({ ...shared, linksOf, retrieval, reader: this.#reader, sourcing })
+    const pulls = this.#pulls
+    this.#preload = new Preload({ ...shared, linksOf, observer, pulls, reader: this.#reader, reach }, preload)
+    const inner = { ...shared, retrieval, scheduler, pulls, digestOf }
+    this.#front = { ...inner, sourcing, answers, knowsHash, state: this.#state }
     const changed = (lane: Lane): void => this.#update(lane.backend)
-    this.#back = { ...inner, digestOf: deps.digestOf, changed }
+    this.#back = { ...inner, changed }
   }
 
-  /** Adds a backend to the pool. `fetch` is absent where it has no RPC. */
-  addBackend(name: string, fetch: FetchByRpc | undefined): Backend {
-    const backend = new Backend(name, this.#options.lanes, fetch)
+  /** Takes calls to preload something. */
+  get refs(): RefsCalls {
+    return this.#preload
+  }
+
+  /** Whether clients at an address are waited for, so that one that connects from there should get a session. */
+  expects(address: string): boolean {
+    return this.#grants.expects(address)
+  }
+
+  /** Adds a backend to the pool, with what it can be told to do. */
+  addBackend(name: string, rpc: BackendRpc): Backend {
+    const backend = new Backend(name, this.#options.lanes, rpc, this.#supplies)
     backend.lostMs = this.#deps.clock.now()
     this.backends.push(backend)
     return backend
@@ -129,10 +167,14 @@ export class Relay {
     const nowMs = this.#deps.clock.now()
     this.#retrieval.tick(nowMs)
     this.#misses.tick(nowMs)
+    this.#reader.tick(nowMs)
+    this.#pulls.tick(nowMs)
+    this.#preload.tick(nowMs)
     for (const backend of this.backends) this.#update(backend)
     if (nowMs - this.#sweptMs >= sweepMs) {
       this.#sweptMs = nowMs
       this.#retrieval.sweep(nowMs)
+      this.#preload.sweep(nowMs)
     }
     this.#scheduler.run()
   }
@@ -140,11 +182,18 @@ export class Relay {
   /** From now on new wants are not taken; those there are go on. */
   drain(): void {
     this.#state.draining = true
+    this.#preload.drain()
+  }
+
+  /** Ends what would go on for long: callers of refs are told. */
+  stop(): void {
+    this.#preload.stop()
   }
 
   /** Whether nothing that was accepted is still to be done, but for what nobody has. */
   get idle(): boolean {
     if (this.#buffers.usedBytes > 0 || this.#misses.underWay > 0) return false
+    if (this.#preload.sizes.flights > 0 || this.#preload.sizes.calls > 0) return false
     for (const client of this.#clients) if (client.hasWaiting || client.active > 0) return false
     return true
   }
@@ -159,12 +208,24 @@ export class Relay {
       cacheBlocks: this.#cache.blocks,
       presenceEntries: this.#whereabouts.size,
       missesUnderWay: this.#misses.underWay,
+      refs: this.#preload.sizes.calls,
+      grants: this.#grants.open,
+      grantedBlocks: this.#grants.blocks,
+      pulls: this.#pulls.size,
+      supplyBytes: this.#supplies.usedBytes,
     }
   }
 
   /** What else is to be nothing once every client has left; for tests. */
   get leftovers(): Readonly<Record<string, number>> {
-    return { reservedBytes: this.#buffers.reservedBytes, waitingClients: this.#scheduler.waiting }
+    return {
+      reservedBytes: this.#buffers.reservedBytes,
+      waitingClients: this.#scheduler.waiting,
+      owedBytes: this.#supplies.reservedBytes,
+      sourcing: this.#sourcing.size,
+      reading: this.#reader.size,
+      flights: this.#preload.sizes.flights,
+    }
   }
 
   #update(backend: Backend): void {

@@ -34,6 +34,8 @@ export interface RetrievalDeps {
   readonly whereabouts: Whereabouts
   readonly answers: Answers
   readonly misses: Misses
+  /** A verified block came from a backend, for whoever else can use it. */
+  readonly came: (key: MultihashKey, bytes: Uint8Array) => void
 }
 
 export class Retrieval {
@@ -143,14 +145,16 @@ export class Retrieval {
     if (ask !== undefined) this.#answered(ask)
     this.#deps.answers.learn(key, codec, bytes, backend)
     pending.asks.delete(backend)
-    for (const want of pending.waiters) {
-      want.client.recent = backend
-      this.#remove(pending, want)
-      this.#deps.answers.block(want, bytes)
-    }
+    this.#settle(pending, bytes, backend)
     if (ask !== undefined) ask.lane.settled(ask)
-    this.#end(pending)
+    this.#deps.came(key, bytes)
     return true
+  }
+
+  /** A verified block came another way, and a backend has it now: whoever looks for it gets it. */
+  supplied(key: MultihashKey, bytes: Uint8Array, backend: Backend): void {
+    const pending = this.pendings.get(key)
+    if (pending !== undefined) this.#settle(pending, bytes, backend)
   }
 
   /** Asks that a lost lane or a silent backend leaves behind: on to another lane, or to other backends. */
@@ -269,6 +273,15 @@ export class Retrieval {
   #answered(ask: Ask): void {
     if (ask.sentMs === undefined || ask.verdict !== undefined) return
     ask.backend.latencyMs.observe(this.#deps.clock.now() - ask.sentMs)
+  }
+
+  #settle(pending: Pending, bytes: Uint8Array, backend: Backend): void {
+    for (const want of pending.waiters) {
+      want.client.recent = backend
+      this.#remove(pending, want)
+      this.#deps.answers.block(want, bytes)
+    }
+    this.#end(pending)
   }
 
   #remove(pending: Pending, want: ClientWant): void {

@@ -48,6 +48,11 @@ export function histogram(name: string, help: string, read: ReadHistograms): Fie
   return { type: 'histogram', name, help, read }
 }
 
+/** Returns one sample per entry of a closed list. */
+export function byKey(label: string, values: Readonly<Record<string, number>>, more: Labels = {}): Sample[] {
+  return Object.entries(values).map(([key, value]) => ({ labels: { ...more, [label]: key }, value }))
+}
+
 interface Line {
   readonly metricName: string
   readonly labels: Labels

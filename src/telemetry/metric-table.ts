@@ -5,14 +5,15 @@
  */
 import type { BackendState, BackendStatus } from '#src/pool/backend.ts'
 import {
+  byKey,
   counter,
   type FieldMetric,
   gauge,
   histogram,
   type Labels,
-  type Sample,
 } from '#src/telemetry/field-metric.ts'
 import type { MetricsDeps } from '#src/telemetry/metrics.ts'
+import { preloadMetrics } from '#src/telemetry/preload-metrics.ts'
 import type { ProcessMetrics } from '#src/telemetry/process-metrics.ts'
 
 /** Returns all metrics of one edge. */
@@ -21,18 +22,14 @@ export function metricTable(deps: MetricsDeps, ownProcess: ProcessMetrics): Fiel
     ...buildMetrics(deps),
     ...clientMetrics(deps),
     ...relayMetrics(deps),
+    ...preloadMetrics(deps),
     ...backendMetrics(deps),
     ...processMetrics(ownProcess),
   ]
 }
 
-/** Retrieval is the only flow so far; the label is there so that the names stay when more come. */
+/** The flow from backends to clients; that from clients to backends has names of its own. */
 const retrieval: Labels = { flow: 'retrieval' }
-
-/** One sample per entry of a closed list. */
-function byKey(label: string, values: Readonly<Record<string, number>>, more: Labels = {}): Sample[] {
-  return Object.entries(values).map(([key, value]) => ({ labels: { ...more, [label]: key }, value }))
-}
 
 function buildMetrics({ version, commit, runtime, region }: MetricsDeps): FieldMetric[] {
   return [

@@ -8,6 +8,8 @@ import { ProcessMetrics } from '#src/telemetry/process-metrics.ts'
 /** Where the figures are read from. All of it is asked at each scrape, so it must be cheap and must not throw. */
 export interface MetricsDeps {
   readonly counters: Counters
+  /** Requests to the public HTTP API, by outcome. */
+  readonly publicRequests: Readonly<Record<string, number>>
   gauges(): Gauges
   backends(): readonly BackendStatus[]
   /** Client connections open now. */

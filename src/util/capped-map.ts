@@ -38,6 +38,11 @@ export class CappedMap<K, V> {
     if (this.capacity > 0) this.#entries.set(key, value)
   }
 
+  /** Yields the values, the oldest first. */
+  values(): IterableIterator<V> {
+    return this.#entries.values()
+  }
+
   delete(key: K): boolean {
     return this.#entries.delete(key)
   }

@@ -68,6 +68,8 @@ export class BackendLedger {
       const message = decodeWire(frame)
       if (message.full) this.#node.verdicts.fail('a full wantlist went to a backend')
       this.#checkNames(message)
+      const blocks = message.payload.map(({ data }) => data)
+      if (blocks.length > 0) this.#node.received(this.slot, blocks)
       // boxo's order: the wants of a message first, then its cancels. Helia's is that of the message.
       if (this.#node.manner.ignoresRepeats) {
         for (const entry of message.entries.slice(0, entriesPerMessage)) this.#entry(entry)

@@ -10,13 +10,14 @@ export interface SimBlock {
 }
 
 /** Which CID a block is asked by: all name the same multihash. */
-export const cidForms = ['v0', 'v1-raw', 'v1-dag-pb'] as const
+export const cidForms = ['v0', 'v1-raw', 'v1-dag-pb', 'v1-dag-cbor'] as const
 export type CidForm = (typeof cidForms)[number]
 
 const heads: Record<CidForm, readonly number[]> = {
   v0: [0x12, 0x20],
   'v1-raw': [1, 0x55, 0x12, 0x20],
   'v1-dag-pb': [1, 0x70, 0x12, 0x20],
+  'v1-dag-cbor': [1, 0x71, 0x12, 0x20],
 }
 
 export class Content {
@@ -28,12 +29,19 @@ export class Content {
     for (let index = 0; index < count; index++) {
       const bytes = new Uint8Array(Math.max(4, sizeOf(index)))
       for (let at = 0; at < bytes.length; at += 61) bytes[at] = (index * 31 + at) & 0xff
-      new DataView(bytes.buffer).setUint32(0, index)
-      const digest = new Uint8Array(createHash('sha256').update(bytes).digest())
-      const block = { index, bytes, digest }
-      this.blocks.push(block)
-      this.#byDigest.set(hex(digest), block)
+      this.add(bytes)
     }
+  }
+
+  /** Adds a block; its index is written over its first four bytes. */
+  add(bytes: Uint8Array): SimBlock {
+    const index = this.blocks.length
+    new DataView(bytes.buffer).setUint32(0, index)
+    const digest = new Uint8Array(createHash('sha256').update(bytes).digest())
+    const block = { index, bytes, digest }
+    this.blocks.push(block)
+    this.#byDigest.set(hex(digest), block)
+    return block
   }
 
   get(index: number): SimBlock {

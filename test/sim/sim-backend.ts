@@ -1,7 +1,7 @@
 import type { CidKey } from '#src/bitswap/cid.ts'
 import { decodeMessage } from '#src/bitswap/message.ts'
 import type { BackPeer } from '#src/relay/back-peer.ts'
-import type { Backend } from '#src/relay/backend.ts'
+import type { Backend, BackendRpc } from '#src/relay/backend.ts'
 import type { FetchResult } from '#src/relay/ports.ts'
 import type { Relay } from '#src/relay/relay.ts'
 import { fromKey } from '#src/util/bytes.ts'
@@ -23,6 +23,8 @@ export class SimBackend {
   readonly everHad = new Set<number>()
   readonly relayed: Backend
   readonly verdicts: Verdicts
+  /** Its own wants, where it has any. */
+  readonly wanting: Wanting | undefined
   latencyMs: () => number
   /** Answers to a fetch by RPC. */
   rpc: (index: number | undefined) => { afterMs: number; result: FetchResult } = () => ({
@@ -44,8 +46,9 @@ export class SimBackend {
     this.latencyMs = options.latencyMs ?? (() => 1 + options.world.random() * 4)
     this.relayed = options.relay.addBackend(
       name,
-      options.withRpc ? (cid, ms, done) => this.#fetch(cid, ms, done) : undefined,
+      options.withRpc ? { fetch: (cid, ms, done) => this.#fetch(cid, ms, done), ...options.rpc } : { ...options.rpc },
     )
+    this.wanting = options.wanting
   }
 
   /** Connects every lane that is down. */
@@ -56,6 +59,7 @@ export class SimBackend {
   upLane(slot: number): void {
     if (this.#lanes.has(slot)) return
     this.#lanes.set(slot, new LaneSession(this, slot, this.#world, this.#relay))
+    this.wanting?.laneUp(slot)
   }
 
   /** Loses every connection, as a killed process does. */
@@ -64,8 +68,26 @@ export class SimBackend {
   }
 
   downLane(slot: number): void {
-    this.#lanes.get(slot)?.close()
+    const lane = this.#lanes.get(slot)
+    if (lane === undefined) return
     this.#lanes.delete(slot)
+    lane.close()
+    this.wanting?.laneDown(slot)
+  }
+
+  /** Sends a message of its own on a lane; such messages come in order. */
+  tell(slot: number, message: Uint8Array): void {
+    this.#lanes.get(slot)?.tell(message)
+  }
+
+  /** Blocks came on a lane. */
+  received(slot: number, blocks: readonly Uint8Array[]): void {
+    if (this.wanting === undefined) this.verdicts.fail('a block to a backend that wants none')
+    this.wanting?.blocks(slot, blocks)
+  }
+
+  get slotsUp(): readonly number[] {
+    return [...this.#lanes.keys()]
   }
 
   get isUp(): boolean {
@@ -137,7 +159,18 @@ export interface SimBackendOptions {
   readonly verdicts: Verdicts
   readonly manner?: BackendManner
   readonly withRpc?: boolean
+  /** What else it can be told by RPC. */
+  readonly rpc?: BackendRpc
+  readonly wanting?: Wanting
   readonly latencyMs?: () => number
+}
+
+/** The other half of a node: as a client of its peers, the lanes among them. */
+export interface Wanting {
+  laneUp(slot: number): void
+  laneDown(slot: number): void
+  /** Blocks came on a lane. */
+  blocks(slot: number, blocks: readonly Uint8Array[]): void
 }
 
 /** One lane's connection. */
@@ -145,24 +178,21 @@ class LaneSession {
   readonly slot: number
   readonly ledger: BackendLedger
   readonly #pipe: Pipe
+  readonly #node: SimBackend
+  readonly #world: World
   readonly #peer: BackPeer
   #open = true
+  #arrivesMs = 0
 
   constructor(node: SimBackend, slot: number, world: World, relay: Relay) {
     this.slot = slot
+    this.#node = node
+    this.#world = world
     this.ledger = new BackendLedger(node, slot, world, (frame) => {
-      world.after(node.latencyMs(), () => {
-        if (!this.#open) return
-        node.whenAwake(() => {
-          if (!this.#open) return
-          const message = decodeMessage(frame)
-          if (typeof message === 'string') node.verdicts.fail(`relay cannot read a backend: ${message}`)
-          else this.#peer.receive(message)
-        })
-      })
+      world.after(node.latencyMs(), () => this.#deliver(frame))
     })
     this.#pipe = new Pipe(world, {
-      take: () => this.#peer.take(),
+      take: () => this.#peer.take('1.2'),
       deliver: (frame) => this.ledger.receive(frame),
       latencyMs: node.latencyMs,
     })
@@ -172,6 +202,21 @@ class LaneSession {
 
   set reading(reading: boolean) {
     this.#pipe.reading = reading
+  }
+
+  tell(frame: Uint8Array): void {
+    this.#arrivesMs = Math.max(this.#arrivesMs, this.#world.now() + this.#node.latencyMs())
+    this.#world.at(this.#arrivesMs, () => this.#deliver(frame))
+  }
+
+  #deliver(frame: Uint8Array): void {
+    if (!this.#open) return
+    this.#node.whenAwake(() => {
+      if (!this.#open) return
+      const message = decodeMessage(frame)
+      if (typeof message === 'string') this.#node.verdicts.fail(`relay cannot read a backend: ${message}`)
+      else this.#peer.receive(message)
+    })
   }
 
   close(): void {

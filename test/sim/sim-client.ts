@@ -45,6 +45,7 @@ interface OpenWant {
   told: boolean
 }
 
+const formOfCodec: Readonly<Record<number, CidForm>> = { 0x70: 'v1-dag-pb', 0x71: 'v1-dag-cbor' }
 const largestMessageBytes = 4 * 1024 * 1024
 
 /** A client of the simulation: fetches a list of blocks, and notes whatever it is told that it may not be. */
@@ -208,7 +209,7 @@ export class SimClient {
     const block = this.#content.withBytes(data)
     if (block === undefined) return verdicts.fail('wrong bytes at a client')
     const v0 = prefix === undefined || prefix[0] === 0
-    const cid = v0 ? cidOf(block, 'v0') : cidOf(block, prefix[1] === 0x70 ? 'v1-dag-pb' : 'v1-raw')
+    const cid = cidOf(block, v0 ? 'v0' : (formOfCodec[prefix[1] ?? 0] ?? 'v1-raw'))
     if (!this.#asked.has(hex(cid))) return verdicts.fail('a block under a CID that was never wanted')
     const want = this.open.get(hex(cid))
     if (want === undefined) {

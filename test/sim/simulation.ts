@@ -1,10 +1,11 @@
 import { digestOf, knowsHash } from '#src/content/digest.ts'
-import { Relay, type RelayOptions, tickMs } from '#src/relay/relay.ts'
+import { Relay, type RelayDeps, type RelayOptions, tickMs } from '#src/relay/relay.ts'
 import type { Content } from '#test/sim/content.ts'
 import { SimBackend, type SimBackendOptions } from '#test/sim/sim-backend.ts'
 import { type ClientManner, SimClient } from '#test/sim/sim-client.ts'
 import { Verdicts } from '#test/sim/verdicts.ts'
 import { World } from '#test/sim/world.ts'
+import { roomyPreload } from '#test/support/relay-options.ts'
 
 const MiB = 1024 * 1024
 
@@ -19,6 +20,7 @@ export const defaultOptions: RelayOptions = {
   },
   cacheBytes: 8 * MiB,
   miss: { mode: 'dont-have', timeoutMs: 30_000, concurrency: 64, answerAfterMs: 1_000 },
+  preload: roomyPreload,
   lanes: 4,
 }
 
@@ -36,10 +38,17 @@ export class Simulation {
   /** The most that the relay ever held, over all ticks. */
   mostOutboxBytes = 0
   mostPending = 0
+  /** Blocks that browsers brought: they are on their way to a backend. */
+  readonly brought = new Set<number>()
   /** Backends never change what they have nor fail: DONT_HAVE of what one has is then a lie. */
   steady = false
 
-  constructor(seed: number, makeContent: (world: World) => Content, options: RelayOptions = defaultOptions) {
+  constructor(
+    seed: number,
+    makeContent: (world: World) => Content,
+    options: RelayOptions = defaultOptions,
+    hooks: Partial<Pick<RelayDeps, 'linksOf' | 'reach'>> = {},
+  ) {
     this.world = new World(seed)
     this.content = makeContent(this.world)
     this.relay = new Relay(
@@ -48,7 +57,13 @@ export class Simulation {
         digestOf,
         knowsHash,
         linksOf: () => [],
-        observer: { backendState: (name, state) => this.states.push(`${this.world.now()} ${name} ${state}`) },
+        observer: {
+          backendState: (name, state) => this.states.push(`${this.world.now()} ${name} ${state}`),
+          preloadTrouble: (name, what, reason) =>
+            this.states.push(`${this.world.now()} ${name} ${what} ${reason}`),
+        },
+        reach() {},
+        ...hooks,
       },
       options,
     )
@@ -64,7 +79,7 @@ export class Simulation {
   addBackend(
     name: string,
     holds: (index: number) => boolean,
-    options: Partial<Pick<SimBackendOptions, 'manner' | 'withRpc' | 'latencyMs'>> = {},
+    options: Partial<Pick<SimBackendOptions, 'manner' | 'withRpc' | 'latencyMs' | 'rpc' | 'wanting'>> = {},
   ): SimBackend {
     const backend = new SimBackend(name, { ...this, ...options })
     for (const { index } of this.content.blocks) if (holds(index)) backend.add(index)
@@ -83,6 +98,7 @@ export class Simulation {
   /** Whether a HAVE of the block may be passed on. */
   mayHave(index: number | undefined): boolean {
     if (index === undefined) return false
+    if (this.brought.has(index)) return true
     return this.backends.some((backend) => backend.manner.emptyPromises || backend.everHad.has(index))
   }
 

@@ -5,13 +5,16 @@
  * is named, and its repository is a temporary directory that goes with it.
  */
 import { execFile, spawnSync } from 'node:child_process'
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { buildOnce, hashOfFiles, repositoryRoot } from '#test/support/build-once.ts'
 import { type ProcessLine, startProcess, type TestProcess } from '#test/support/process.ts'
 
 const directory = join(repositoryRoot, 'test', 'peers', 'js-ipfs')
+
+/** Its browser build, as a page loads it; there once the packages are installed. */
+export const jsIpfsBrowserBuild = join(directory, 'node_modules', 'ipfs-core', 'dist', 'index.min.js')
 
 /** Whether a Node that runs ipfs-core 0.18.1 is there: 20, 21 or 22. */
 export function jsIpfsAvailable(): boolean {
@@ -39,6 +42,10 @@ export interface JsIpfsOptions {
   readonly bootstrap?: readonly string[]
   /** Preload nodes as multiaddrs: `/ip4/127.0.0.1/tcp/8080/http`. */
   readonly preload?: readonly string[]
+  /** Dials its bootstrap so often until it is connected, instead of every ten seconds. */
+  readonly autoDialMs?: number
+  /** Where its connections and HTTP requests come from: 127.0.0.x. */
+  readonly localAddress?: string
 }
 
 /** What was read or added. */
@@ -61,6 +68,36 @@ export interface JsIpfsAddOptions {
   readonly preload?: boolean
 }
 
+/** A directory of seeded files; file i has the seed `seed + i`. */
+export interface JsIpfsDirectoryOptions {
+  readonly files: number
+  readonly fileBytes: number
+  readonly seed: number
+  /** Default 1. */
+  readonly cidVersion?: 0 | 1
+}
+
+/** A directory that was read or added; `sha256` is over the digests and names of its files. */
+export interface JsIpfsDirectory {
+  readonly cid: string
+  readonly files: number
+  readonly sha256: string
+  readonly ms: number
+}
+
+/** How a preload request of the node ended: see test/peers/js-ipfs/preload-watch.mjs. */
+export interface JsIpfsPreload {
+  readonly cid: string
+  /** 2xx, ended by itself and listed no error. */
+  readonly ok: boolean
+  /** 0: no answer at all. */
+  readonly status: number
+  /** Refs listed. */
+  readonly lines: number
+  readonly error?: string
+  readonly ms: number
+}
+
 /** A running js-ipfs node. Its commands may overlap. */
 export interface JsIpfs {
   readonly process: TestProcess
@@ -68,7 +105,14 @@ export interface JsIpfs {
   connect(addr: string, timeoutMs?: number): Promise<void>
   cat(cid: string, timeoutMs?: number): Promise<JsIpfsContent>
   add(options: JsIpfsAddOptions, timeoutMs?: number): Promise<JsIpfsContent>
+  /** Adds a directory; the node preloads its root. */
+  addDirectory(options: JsIpfsDirectoryOptions, timeoutMs?: number): Promise<JsIpfsDirectory>
+  catDirectory(cid: string, timeoutMs?: number): Promise<JsIpfsDirectory>
+  /** Resolves with the end of the first preload request for a CID, past or future. */
+  preloaded(cid: string, timeoutMs?: number): Promise<JsIpfsPreload>
   peers(): Promise<readonly { readonly peer: string; readonly addr: string }[]>
+  /** SIGKILL: a page that is closed. */
+  kill(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -100,9 +144,23 @@ export async function startJsIpfs(options: JsIpfsOptions = {}): Promise<JsIpfs> 
     async add(content, timeoutMs = 60_000) {
       return (await run('add', { ...content }, timeoutMs)) as unknown as JsIpfsContent
     },
+    async addDirectory(content, timeoutMs = 60_000) {
+      return (await run('addDirectory', { ...content }, timeoutMs)) as unknown as JsIpfsDirectory
+    },
+    async catDirectory(cid, timeoutMs = 60_000) {
+      return (await run('catDirectory', { cid }, timeoutMs)) as unknown as JsIpfsDirectory
+    },
+    async preloaded(cid, timeoutMs = 60_000) {
+      const isEnd = (line: ProcessLine): boolean => line.event === 'preloaded' && line.cid === cid
+      return (await child.waitFor(isEnd, timeoutMs)) as unknown as JsIpfsPreload
+    },
     async peers() {
       const line = await run('peers', {}, 10_000)
       return line.peers as { peer: string; addr: string }[]
+    },
+    async kill() {
+      await child.kill()
+      await rm(String(child.ready.repo), { recursive: true, force: true })
     },
     stop: () => child.stop(),
   }

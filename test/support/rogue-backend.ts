@@ -37,6 +37,8 @@ export interface RogueBackend {
   readonly wants: readonly LaneWant[]
   /** Peer IDs of the lanes that have connected. */
   readonly lanes: ReadonlySet<string>
+  /** Sends any bytes to a lane, on a stream of their own. */
+  sendTo(lane: Connection, bytes: Uint8Array): Promise<void>
   stop(): Promise<void>
 }
 
@@ -44,6 +46,8 @@ export interface RogueBackend {
 export async function startRogueBackend(
   options: {
     readonly answer?: (wants: readonly LaneWant[], answer: Answer) => void | Promise<void>
+    /** Takes each block that a lane sends. */
+    readonly block?: (bytes: Uint8Array) => void
     readonly privateKey?: PrivateKey
     readonly listenPort?: number
   } = {},
@@ -57,11 +61,8 @@ export async function startRogueBackend(
       lanes.add(connection.remotePeer.toString())
       const list = message.wants.map((want) => ({ ...want, cid: CID.decode(want.cid.slice()) }))
       wants.push(...list)
-      const sendBytes = async (bytes: Uint8Array): Promise<void> => {
-        const stream: Stream = await connection.newStream('/ipfs/bitswap/1.2.0', { maxOutboundStreams: 4096 })
-        await writeAll(stream, bytes)
-        await stream.close()
-      }
+      for (const { bytes } of message.blocks) options.block?.(bytes.slice())
+      const sendBytes = (bytes: Uint8Array): Promise<void> => sendTo(connection, bytes)
       const answer: Answer = {
         connection,
         sendBytes,
@@ -78,8 +79,15 @@ export async function startRogueBackend(
     addr,
     wants,
     lanes,
+    sendTo,
     stop: async () => void (await node.stop()),
   }
+}
+
+async function sendTo(lane: Connection, bytes: Uint8Array): Promise<void> {
+  const stream: Stream = await lane.newStream('/ipfs/bitswap/1.2.0', { maxOutboundStreams: 4096 })
+  await writeAll(stream, bytes)
+  await stream.close()
 }
 
 /** What a rogue RPC does with a request. */

@@ -26,6 +26,8 @@ type loadOptions struct {
 	seconds, lostAfter, hold     time.Duration
 	shared, shuffle, verify      bool
 	loop, slow, sendDontHave     bool
+	settle, churn                bool
+	rate                         float64
 	cancels, idle                int
 }
 
@@ -42,7 +44,7 @@ func parseLoad(args []string) (*loadOptions, error) {
 	flags.IntVar(&o.count, "count", 0, "blocks per client; 0 = an equal share, or all with -shared")
 	flags.BoolVar(&o.shared, "shared", false, "all clients want the same blocks instead of one slice each")
 	flags.BoolVar(&o.shuffle, "shuffle", false, "each client wants its blocks in an order of its own")
-	flags.IntVar(&o.missing, "missing", 0, "blocks per client that nobody has, wanted first")
+	flags.IntVar(&o.missing, "missing", 0, "blocks per client that nobody has, wanted first; -1 = without end")
 	flags.BoolVar(&o.sendDontHave, "send-dont-have", false, "ask for DONT_HAVE")
 	flags.StringVar(&o.stream, "stream", "one", "one = one long stream for all wants, per-message = js-ipfs")
 	id := flags.String("protocol", "/ipfs/bitswap/1.2.0", "Bitswap protocol to speak")
@@ -50,6 +52,9 @@ func parseLoad(args []string) (*loadOptions, error) {
 	flags.DurationVar(&o.lostAfter, "lost-after", 20*time.Second, "a want without its block for so long is lost")
 	seconds := flags.Float64("seconds", 0, "end after this time; 0 = when all is done")
 	flags.BoolVar(&o.loop, "loop", false, "start over when done, until -seconds")
+	flags.BoolVar(&o.settle, "settle", false, "after -seconds want nothing more, and wait for what is outstanding")
+	flags.Float64Var(&o.rate, "rate", 0, "open loop: so many wants per second of all clients together, at random times")
+	flags.BoolVar(&o.churn, "churn", false, "clients come, want their blocks and go, again and again for -seconds")
 	flags.BoolVar(&o.verify, "verify", true, "hash every block; else match by the seed and index in it")
 	flags.BoolVar(&o.slow, "slow", false, "never read what the other side sends")
 	flags.IntVar(&o.idle, "idle", 0, "only open this many connections and hold them")
@@ -70,8 +75,10 @@ func parseLoad(args []string) (*loadOptions, error) {
 	switch {
 	case o.stream != "one" && o.stream != "per-message":
 		return nil, fmt.Errorf("-stream %q is neither one nor per-message", o.stream)
-	case o.loop && o.seconds == 0:
-		return nil, fmt.Errorf("-loop never ends without -seconds")
+	case (o.loop || o.churn || o.settle || o.missing < 0) && o.seconds == 0:
+		return nil, fmt.Errorf("-loop, -churn, -settle and -missing -1 never end without -seconds")
+	case o.churn && (o.loop || o.rate > 0 || o.missing != 0):
+		return nil, fmt.Errorf("-churn goes with a fixed number of blocks per visit: not with -loop, -rate, -missing")
 	case !o.verify && o.size < 8:
 		return nil, fmt.Errorf("-verify=false needs blocks of 8 bytes or more")
 	}
@@ -104,6 +111,9 @@ func load(ctx context.Context, args []string) error {
 		return idle(ctx, o)
 	}
 	targets := newTargets(o)
+	if o.churn {
+		return churn(ctx, o, targets)
+	}
 	hosts, target, err := connectAll(ctx, o, o.clients)
 	defer closeAll(hosts)
 	if err != nil {
@@ -115,12 +125,26 @@ func load(ctx context.Context, args []string) error {
 	}
 	emit(map[string]any{"event": "ready", "clients": len(clients), "peerId": target.String()})
 
-	if o.seconds > 0 {
+	started := time.Now()
+	pacing, stopPacing := context.WithCancel(ctx)
+	defer stopPacing()
+	switch {
+	case o.settle:
+		closing := time.AfterFunc(o.seconds, func() {
+			stopPacing()
+			for _, client := range clients {
+				client.close()
+			}
+		})
+		defer closing.Stop()
+	case o.seconds > 0:
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, o.seconds)
 		defer cancel()
 	}
-	started := time.Now()
+	if o.rate > 0 {
+		go pace(pacing, clients, o.rate)
+	}
 	var running sync.WaitGroup
 	for _, client := range clients {
 		running.Go(func() { client.run(ctx) })
@@ -137,7 +161,11 @@ func load(ctx context.Context, args []string) error {
 			running = false
 		}
 	}
-	emit(resultLine(clients, time.Since(started)))
+	passed := time.Since(started)
+	if o.settle {
+		passed = untilLastAnswer(clients, started)
+	}
+	emit(resultLine(clients, passed))
 	return nil
 }
 

@@ -48,8 +48,11 @@ type loadClient struct {
 	missing    map[string]time.Time
 	fate       []fate // by block index
 	cancels    []uint32
+	dues       []time.Time // wants of an open loop that are due and not sent
+	closing    bool        // want nothing more
+	lastAnswer time.Time
 	count      counts
-	latencies  []uint32 // µs
+	latencies  []uint32 // µs, of blocks and of DONT_HAVEs for missing ones
 	firstError string
 
 	wake   chan struct{} // there may be room for more wants
@@ -113,8 +116,23 @@ func poke(channel chan struct{}) {
 func (c *loadClient) settled() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.o.loop && c.next >= len(c.order) && len(c.pending) == 0 && len(c.missing) == 0 &&
-		c.count.missingAsked == int64(c.o.missing)
+	if len(c.pending) > 0 || len(c.missing) > 0 {
+		return false
+	}
+	return c.closing || !c.o.loop && c.next >= len(c.order) && !c.moreMissing()
+}
+
+// close makes the client want nothing more; it ends when all that is outstanding is settled.
+func (c *loadClient) close() {
+	c.mu.Lock()
+	c.closing = true
+	c.mu.Unlock()
+	poke(c.change)
+}
+
+// moreMissing says whether absent blocks are to be asked for.
+func (c *loadClient) moreMissing() bool {
+	return c.o.missing < 0 || c.count.missingAsked < int64(c.o.missing)
 }
 
 // sweep gives up on wants that are too old.
@@ -146,12 +164,15 @@ func (c *loadClient) fill() []wantEntry {
 		entries = append(entries, wantEntry{cid: c.all.list[index].cid, cancel: true})
 	}
 	c.cancels = c.cancels[:0]
-	for ; c.count.missingAsked < int64(c.o.missing) && len(c.missing) < c.o.window; c.count.missingAsked++ {
+	if c.closing {
+		return entries
+	}
+	for ; c.moreMissing() && len(c.missing) < c.o.window; c.count.missingAsked++ {
 		id := absentCid(c.number, int(c.count.missingAsked))
 		c.missing[string(id)] = now
 		entries = append(entries, wantEntry{cid: id, sendDontHave: c.o.sendDontHave})
 	}
-	for len(c.pending) < c.o.window {
+	for len(c.pending) < c.o.window && (c.o.rate == 0 || len(c.dues) > 0) {
 		if c.next >= len(c.order) && c.o.loop && len(c.pending) < len(c.order) {
 			c.next = 0
 		}
@@ -164,6 +185,10 @@ func (c *loadClient) fill() []wantEntry {
 			continue
 		}
 		c.pending[index] = now
+		if c.o.rate > 0 {
+			// Latency counts from when the want was due: a slow answer must not hide behind a late question.
+			c.pending[index], c.dues = c.dues[0], c.dues[1:]
+		}
 		c.fate[index] = outstanding
 		c.count.wanted++
 		entries = append(entries, wantEntry{cid: c.all.list[index].cid, sendDontHave: c.o.sendDontHave})

@@ -53,6 +53,7 @@ func (c *loadClient) settle(message wireMessage) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.count.messages++
+	c.lastAnswer = now
 	for i, block := range message.blocks {
 		index, known := c.all.known[keys[i]]
 		if !known || len(block.data) != c.o.size || (block.prefix != nil && !bytes.Equal(block.prefix, prefixOfRaw)) {
@@ -66,7 +67,7 @@ func (c *loadClient) settle(message wireMessage) {
 			c.fate[index] = received
 			c.count.blocks++
 			c.count.bytes += int64(len(block.data))
-			c.latencies = append(c.latencies, uint32(min(now.Sub(since).Microseconds(), 1<<32-1)))
+			c.latencies = append(c.latencies, micros(now.Sub(since)))
 			for range c.o.cancels {
 				c.cancels = append(c.cancels, index)
 			}
@@ -80,10 +81,15 @@ func (c *loadClient) settle(message wireMessage) {
 	}
 	c.count.haves += int64(len(message.haves))
 	for _, id := range message.dontHaves {
-		if _, absent := c.missing[string(id)]; absent {
+		if since, absent := c.missing[string(id)]; absent {
 			delete(c.missing, string(id))
+			c.latencies = append(c.latencies, micros(now.Sub(since)))
 			c.count.missingDontHave++
 		}
 		c.count.dontHave++
 	}
+}
+
+func micros(latency time.Duration) uint32 {
+	return uint32(min(latency.Microseconds(), 1<<32-1))
 }

@@ -86,6 +86,19 @@ func resultLine(clients []*loadClient, passed time.Duration) map[string]any {
 	return line
 }
 
+// untilLastAnswer is how long answers came; waiting for what never came does not count.
+func untilLastAnswer(clients []*loadClient, started time.Time) time.Duration {
+	last := started
+	for _, client := range clients {
+		client.mu.Lock()
+		if client.lastAnswer.After(last) {
+			last = client.lastAnswer
+		}
+		client.mu.Unlock()
+	}
+	return max(last.Sub(started), time.Millisecond)
+}
+
 func quantile(sortedMicros []uint32, at float64) any {
 	if len(sortedMicros) == 0 {
 		return nil

@@ -1,5 +1,5 @@
-// Command peer is a real go-libp2p and boxo process for the tests: a backend (serve), a client (fetch)
-// and a load generator (load).
+// Command peer is a real go-libp2p and boxo process for the tests: a backend (serve), a client (fetch),
+// a load generator (load) and one that wants what it never gets (want).
 //
 // It talks JSON lines: one {"event":"ready",…} on stdout once it can be used, results as further lines,
 // logs on stderr. Every subcommand ends when its stdin closes or on SIGTERM, so that a test that dies
@@ -23,11 +23,12 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 	"serve": serve,
 	"fetch": fetch,
 	"load":  load,
+	"want":  want,
 }
 
 func main() {
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: peer serve|fetch|load [flags]")
+		fmt.Fprintln(os.Stderr, "usage: peer serve|fetch|load|want [flags]")
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)

@@ -33,6 +33,7 @@ func serve(ctx context.Context, args []string) error {
 	delayMs := flags.Int("delay", 0, "ms by which every block is answered late")
 	corruptEvery := flags.Uint64("corrupt-every", 0, "answer every n-th block with wrong bytes")
 	refsErrLine := flags.Bool("refs-err-line", false, "a refs that fails at once is a 200 with an Err line")
+	ws := flags.Bool("ws", false, "listen for Bitswap over ws too, at any port")
 	muxers := muxersFlag(flags)
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -63,7 +64,11 @@ func serve(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	node, err := newHost(*muxers, key, fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", *listen))
+	addresses := []string{fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", *listen)}
+	if *ws {
+		addresses = append(addresses, "/ip4/127.0.0.1/tcp/0/ws")
+	}
+	node, err := newHost(*muxers, key, addresses...)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ const maxMessageBytes = 4 * 1024 * 1024
 type wantEntry struct {
 	cid          []byte
 	cancel       bool
+	have         bool
 	sendDontHave bool
 }
 
@@ -33,7 +34,7 @@ type wireMessage struct {
 	dontHaves [][]byte
 }
 
-// appendWantlist appends a length-prefixed message that carries want-blocks and cancels.
+// appendWantlist appends a length-prefixed message that carries wants and cancels.
 func appendWantlist(out []byte, entries []wantEntry, full bool) []byte {
 	var list, entry []byte
 	for _, want := range entries {
@@ -43,6 +44,10 @@ func appendWantlist(out []byte, entries []wantEntry, full bool) []byte {
 		entry = protowire.AppendVarint(entry, 1)
 		if want.cancel {
 			entry = protowire.AppendTag(entry, 3, protowire.VarintType)
+			entry = protowire.AppendVarint(entry, 1)
+		}
+		if want.have {
+			entry = protowire.AppendTag(entry, 4, protowire.VarintType)
 			entry = protowire.AppendVarint(entry, 1)
 		}
 		if want.sendDontHave {

@@ -52,11 +52,31 @@ test('one backend is all that must be said', () => {
     dataDir: '/srv/kitsune-data',
     listen: ['/ip4/0.0.0.0/tcp/4001', '/ip4/0.0.0.0/tcp/4002/ws', '/ip6/::/tcp/4001', '/ip6/::/tcp/4002/ws'],
     announce: [],
+    proxies: { trusted: [], protocol: [] },
     adminListen: { host: '127.0.0.1', port: 9090 },
     region: '',
     log: { level: 'info', format: 'json' },
     lanes: 4,
     miss: { mode: 'fetch', timeoutMs: 30_000, concurrency: 64, budgetPerMinute: 600, answerAfterMs: 1000 },
+    preload: {
+      on: true,
+      replicas: 1,
+      waitMs: 60_000,
+      ageMs: 3_600_000,
+      callsPerMinute: 600,
+      callsPerAddress: 64,
+      callsTotal: 1024,
+      bytes: 1024 ** 3,
+      bytesPerAddress: 4 * 1024 ** 3,
+      bytesTotal: 64 * 1024 ** 3,
+      blocks: 50_000,
+      blocksPerAddress: 100_000,
+      blocksTotal: 500_000,
+      depth: 256,
+      bufferBytes: 64 * 1024 ** 2,
+      pin: 'false',
+    },
+    rpcAllow: [],
     cacheBytes: 256 * 1024 ** 2,
     maxConnections: 4096,
     maxConnectionsPerAddress: 512,
@@ -74,12 +94,14 @@ test('one backend is all that must be said', () => {
 test('every variable is taken', () => {
   const config = ok(
     {
-      KITSUNE_BACKENDS: `/ip4/10.0.0.12/tcp/4001/p2p/${peer}`,
+      KITSUNE_BACKENDS: `/ip4/10.0.0.12/tcp/4001/p2p/${peer};gateway=http://10.0.0.12:8080/`,
       KITSUNE_LANES: '8',
       KITSUNE_KEY: 'CAES',
       KITSUNE_DATA_DIR: 'state',
       KITSUNE_LISTEN: '/ip4/127.0.0.1/tcp/0',
       KITSUNE_ANNOUNCE: '/dns4/n.example/tcp/443/wss',
+      KITSUNE_TRUSTED_PROXIES: '10.0.0.5, fd00:1::/64',
+      KITSUNE_PROXY_PROTOCOL: 'TCP',
       KITSUNE_ADMIN_LISTEN: 'off',
       KITSUNE_REGION: 'eu-central',
       KITSUNE_LOG_LEVEL: 'debug',
@@ -90,6 +112,22 @@ test('every variable is taken', () => {
       KITSUNE_MISS_CONCURRENCY: '2',
       KITSUNE_MISS_BUDGET: '6/min',
       KITSUNE_MISS_ANSWER_AFTER: '100ms',
+      KITSUNE_PRELOAD: 'off',
+      KITSUNE_REPLICAS: '1',
+      KITSUNE_PRELOAD_WAIT: '5s',
+      KITSUNE_PRELOAD_TIMEOUT: '6s',
+      KITSUNE_PRELOAD_RATE: '7/min',
+      KITSUNE_PRELOAD_CALLS_PER_ADDRESS: '8',
+      KITSUNE_PRELOAD_CALLS_TOTAL: '9',
+      KITSUNE_PRELOAD_BYTES: '10MiB',
+      KITSUNE_PRELOAD_BYTES_PER_ADDRESS: '11MiB',
+      KITSUNE_PRELOAD_BYTES_TOTAL: '12MiB',
+      KITSUNE_PRELOAD_BLOCKS: '13',
+      KITSUNE_PRELOAD_BLOCKS_PER_ADDRESS: '14',
+      KITSUNE_PRELOAD_BLOCKS_TOTAL: '15',
+      KITSUNE_PRELOAD_DEPTH: '16',
+      KITSUNE_PRELOAD_BUFFER: '17MiB',
+      KITSUNE_PRELOAD_PIN: 'mfs',
       KITSUNE_CACHE: '0',
       KITSUNE_MAX_CONNECTIONS: '20',
       KITSUNE_MAX_CONNECTIONS_PER_ADDRESS: '10',
@@ -98,21 +136,42 @@ test('every variable is taken', () => {
       KITSUNE_CLIENT_BANDWIDTH: '1MiB/s',
       KITSUNE_CLIENT_BUFFER: '2MiB',
       KITSUNE_CLIENT_BUFFER_TOTAL: '3MiB',
+      KITSUNE_RPC_ALLOW: 'routing/v1',
     },
     machine(),
   )
   const address = `/ip4/10.0.0.12/tcp/4001/p2p/${peer}`
   expect(config).toEqual({
-    backends: [{ kind: 'multiaddr', name: address, multiaddr: address }],
+    backends: [{ kind: 'multiaddr', name: address, multiaddr: address, gateway: 'http://10.0.0.12:8080' }],
     identity: { kind: 'inline', value: 'CAES' },
     dataDir: '/srv/state',
     listen: ['/ip4/127.0.0.1/tcp/0'],
     announce: ['/dns4/n.example/tcp/443/wss'],
+    proxies: { trusted: ['10.0.0.5/32', 'fd00:1::/64'], protocol: ['tcp'] },
     adminListen: undefined,
     region: 'eu-central',
     log: { level: 'debug', format: 'pretty' },
     lanes: 8,
     miss: { mode: 'dont-have', timeoutMs: 10_000, concurrency: 2, budgetPerMinute: 6, answerAfterMs: 100 },
+    preload: {
+      on: false,
+      replicas: 1,
+      waitMs: 5_000,
+      ageMs: 6_000,
+      callsPerMinute: 7,
+      callsPerAddress: 8,
+      callsTotal: 9,
+      bytes: 10 * 1024 ** 2,
+      bytesPerAddress: 11 * 1024 ** 2,
+      bytesTotal: 12 * 1024 ** 2,
+      blocks: 13,
+      blocksPerAddress: 14,
+      blocksTotal: 15,
+      depth: 16,
+      bufferBytes: 17 * 1024 ** 2,
+      pin: 'mfs',
+    },
+    rpcAllow: ['routing/v1'],
     cacheBytes: 0,
     maxConnections: 20,
     maxConnectionsPerAddress: 10,
@@ -271,6 +330,22 @@ describe('contradictions', () => {
       'KITSUNE_LISTEN',
       'listed twice',
     ],
+    [
+      'PROXY headers from nobody',
+      { KITSUNE_PROXY_PROTOCOL: 'tcp' },
+      'KITSUNE_PROXY_PROTOCOL',
+      'needs KITSUNE_TRUSTED_PROXIES',
+    ],
+    [
+      'PROXY headers for no listener',
+      {
+        KITSUNE_PROXY_PROTOCOL: 'ws,tcp',
+        KITSUNE_TRUSTED_PROXIES: '10.0.0.5',
+        KITSUNE_LISTEN: '/ip4/0.0.0.0/tcp/4001',
+      },
+      'KITSUNE_PROXY_PROTOCOL',
+      'names ws, and KITSUNE_LISTEN has no such address',
+    ],
     ['the admin port', { KITSUNE_ADMIN_LISTEN: '127.0.0.1:4001' }, 'KITSUNE_ADMIN_LISTEN', 'same port'],
     ['the admin port, IPv6', { KITSUNE_ADMIN_LISTEN: '[::1]:4002' }, 'KITSUNE_ADMIN_LISTEN', 'same port'],
     [
@@ -314,13 +389,18 @@ test('places are found however wrong the rest is, and wrong places are not', () 
   expect(loadPlaces({ KITSUNE_DATA_DIR_FILE: '/none' }, machine()).kind).toBe('invalid')
 })
 
+/** What else must be set where one variable is. */
+const neededBy: Record<string, Environment> = {
+  KITSUNE_PROXY_PROTOCOL: { KITSUNE_TRUSTED_PROXIES: '10.0.0.5' },
+}
+
 test('the schema keeps its own rules: the names of issue 3, and examples that are taken', () => {
   for (const { name, example, secret, mask } of Object.values(schema)) {
     if (secret) {
       expect(mask(example)).not.toContain(example)
       continue
     }
-    const env = { ...rpc, [name]: example }
+    const env = { ...rpc, ...neededBy[name], [name]: example }
     expect(loadConfig(env, machine({ '/etc/kitsune/identity.key': 'x' }))).toMatchObject({ kind: 'ok' })
   }
 })

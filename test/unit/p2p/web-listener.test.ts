@@ -7,12 +7,11 @@ import { yamux } from '@chainsafe/libp2p-yamux'
 import { defaultLogger } from '@libp2p/logger'
 import { mplex } from '@libp2p/mplex'
 import { multiaddr } from '@multiformats/multiaddr'
-import { createLibp2p } from 'libp2p'
 import { WebSocketServer } from 'ws'
 import { Gate } from '#src/p2p/gater.ts'
-import { nativeNoise } from '#src/p2p/noise.ts'
 import { webTransport } from '#src/p2p/web-listener.ts'
 import { WebSocketConnection } from '#src/p2p/web-socket-connection.ts'
+import { startLoadBalancer } from '#test/support/load-balancer.ts'
 import {
   echoed,
   type FrontUnderTest,
@@ -20,6 +19,7 @@ import {
   startFront,
   until,
 } from '#test/unit/p2p/front-under-test.ts'
+import { rawSocket as openRaw, startWeb, upgradeRequest } from '#test/unit/p2p/web-under-test.ts'
 
 const stops: Array<() => unknown> = []
 afterEach(async () => {
@@ -32,22 +32,11 @@ async function front(...args: Parameters<typeof startFront>): Promise<FrontUnder
   return started
 }
 
-/** A raw socket to the port; `closed` settles when the other side is done with it. */
-function rawSocket(port: number): { socket: Socket; closed: Promise<unknown>; received: () => string } {
-  const socket = connect(port, '127.0.0.1')
-  let text = ''
-  socket.on('data', (bytes) => {
-    text += bytes.toString('latin1')
-  })
-  socket.on('error', () => {})
-  const closed = new Promise((resolve) => socket.once('close', resolve))
-  stops.push(() => socket.destroy())
-  return { socket, closed, received: () => text }
+function rawSocket(port: number) {
+  const opened = openRaw(port)
+  stops.push(opened.stop)
+  return opened
 }
-
-const upgradeRequest =
-  'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
-  'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
 
 for (const [name, muxer] of [
   ['yamux', yamux()],
@@ -76,7 +65,7 @@ test('sockets of HTTP and half-made WebSockets are counted and given back', asyn
   // Bun has the kernel hold back a socket until its first byte, or for a second.
   waiting.socket.write('G')
   const upgraded = rawSocket(port)
-  upgraded.socket.write(upgradeRequest)
+  upgraded.socket.write(upgradeRequest())
   await until(() => gate.open === 2 && upgraded.received().startsWith('HTTP/1.1 101'))
   waiting.socket.destroy()
   upgraded.socket.destroy()
@@ -111,6 +100,20 @@ test('what is no HTTP ends the socket and nothing else', async () => {
   await until(() => gate.open <= 1)
 })
 
+test('behind a load balancer the connection is from its client', async () => {
+  const { front: host, port } = await front({ proxies: { trusted: ['127.0.0.1/32'], protocol: [] } })
+  const balancer = await startLoadBalancer(port, (first) =>
+    Buffer.from(first.toString('latin1').replace('\r\n', '\r\nX-Forwarded-For: 192.0.2.1\r\n'), 'latin1'),
+  )
+  stops.push(balancer.stop)
+  const client = await startClient()
+  stops.push(() => client.stop())
+  const address = multiaddr(`/ip4/127.0.0.1/tcp/${balancer.port}/ws`)
+  expect((await echoed(client, address, Buffer.from('x'))).toString()).toBe('x')
+  const [connection] = host.node.getConnections()
+  expect(connection?.remoteAddr.decapsulate('/p2p').toString()).toBe('/ip4/192.0.2.1/tcp/0/ws')
+})
+
 test('a message of text ends the connection', async () => {
   const { port } = await front()
   const client = new WebSocket(`ws://127.0.0.1:${port}`)
@@ -131,20 +134,12 @@ test('a message over the limit ends the connection', async () => {
 })
 
 test('silence in place of headers, or after the upgrade, has a time limit', async () => {
-  const gate = new Gate({ refused: () => {} }, { maxConnections: 10, maxConnectionsPerAddress: 10 })
-  const node = await createLibp2p({
-    addresses: { listen: ['/ip4/127.0.0.1/tcp/0/ws'] },
-    transports: [webTransport({ gate, handleRequest: () => new Response() }, { headersTimeoutMs: 200 })],
-    connectionEncrypters: [nativeNoise().encrypter],
-    streamMuxers: [yamux()],
-    connectionManager: { inboundUpgradeTimeout: 200 },
-  })
-  stops.push(() => node.stop())
-  const port = Number(node.getMultiaddrs()[0]?.getComponents()[1]?.value)
+  const { gate, port, stop } = await startWeb(() => new Response(), { turns: { headMs: 200 } })
+  stops.push(stop)
   const slow = rawSocket(port)
   slow.socket.write('GET / HTTP/1.1\r\nHost: x\r\n')
   const silent = rawSocket(port)
-  silent.socket.write(upgradeRequest)
+  silent.socket.write(upgradeRequest())
   await until(() => gate.open === 2)
   await Promise.all([slow.closed, silent.closed])
   await until(() => gate.open === 0)
@@ -167,7 +162,7 @@ test('stopping ends idle, half-made and open sockets at once', async () => {
 test('only plain WebSocket addresses are listened on', async () => {
   const gate = new Gate({ refused: () => {} }, { maxConnections: 1, maxConnectionsPerAddress: 1 })
   const events = new EventTarget() as never
-  const transport = webTransport({ gate, handleRequest: () => new Response() })({
+  const transport = webTransport({ gate, trusts: () => false, handleRequest: () => new Response() })({
     logger: defaultLogger(),
     events,
   })
@@ -200,7 +195,7 @@ async function connectionPair(): Promise<{ connection: WebSocketConnection; sock
     socket.destroy()
     server.close()
   })
-  socket.write(upgradeRequest)
+  socket.write(upgradeRequest())
   await once(socket, 'data')
   socket.pause()
   return { connection: await accepted, socket }

@@ -35,7 +35,7 @@ export function multihash(n: number): MultihashKey {
 
 /** A backend whose lanes are up. */
 export function readyBackend(name = 'a', lanes = 1): Backend {
-  const backend = new Backend(name, lanes, undefined)
+  const backend = new Backend(name, lanes, {}, new Buffers(64e6, 64e6))
   for (const lane of backend.lanes) lane.connect(new CountingLink())
   backend.state = 'ready'
   return backend

@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test'
 import { decodeMessage } from '#src/bitswap/message.ts'
 import { digestOf, knowsHash } from '#src/content/digest.ts'
 import { Relay } from '#src/relay/relay.ts'
+import { roomyPreload } from '#test/support/relay-options.ts'
 import { seededCid } from '#test/support/seeded-content.ts'
 import { encodeWire } from '#test/support/wire.ts'
 
@@ -15,7 +16,8 @@ function startRelay() {
       digestOf,
       knowsHash,
       linksOf: () => [],
-      observer: { backendState() {} },
+      observer: { backendState() {}, preloadTrouble() {} },
+      reach() {},
     },
     {
       client: {
@@ -28,6 +30,7 @@ function startRelay() {
       },
       cacheBytes: 0,
       miss: { mode: 'dont-have', timeoutMs: 1, concurrency: 1, answerAfterMs: 1 },
+      preload: roomyPreload,
       lanes: 1,
       maxWants,
     },

@@ -5,7 +5,10 @@ import { askOf, CountingLink, readyBackend, take } from '#test/unit/relay/fixtur
 
 function observed(): { health: Health; states: string[] } {
   const states: string[] = []
-  const observer = { backendState: (_name: string, state: string) => states.push(state) }
+  const observer = {
+    backendState: (_name: string, state: string) => states.push(state),
+    preloadTrouble() {},
+  }
   return { health: new Health(observer, { silentMs: 5_000, retryMs: 5_000 }), states }
 }
 

@@ -14,6 +14,11 @@ const gauges: Gauges = {
   cacheBlocks: 6,
   presenceEntries: 7,
   missesUnderWay: 8,
+  refs: 14,
+  grants: 15,
+  grantedBlocks: 16,
+  pulls: 17,
+  supplyBytes: 18,
 }
 
 function backend(name: string, more: Partial<BackendStatus> = {}): BackendStatus {
@@ -33,6 +38,7 @@ function backend(name: string, more: Partial<BackendStatus> = {}): BackendStatus
 function deps(more: Partial<MetricsDeps> = {}): MetricsDeps {
   return {
     counters: new Counters(),
+    publicRequests: { served: 19 },
     gauges: () => gauges,
     backends: () => [backend('http://10.0.0.11:5001')],
     connections: () => ({ tcp: 12, ws: 13 }),

@@ -1,0 +1,67 @@
+import type { Backend } from '#src/relay/backend.ts'
+import type { RefsQuery, RefsResult, RefsWork } from '#src/relay/refs.ts'
+
+/**
+ * One backend doing one refs: told by its RPC, and told to keep what it fetched where that is wanted.
+ *
+ * Invariant: `ended` is called once, unless the effort is given up before; never from inside the constructor.
+ * Memory: none of its own.
+ */
+
+export interface EffortListener {
+  /** Lines came, or (with none) the backend has begun to answer. Returns false to pause until `resume`. */
+  lines(lines: readonly Uint8Array[]): boolean
+  ended(result: RefsResult): void
+}
+
+export class Effort {
+  readonly backend: Backend
+  readonly startedMs: number
+  /** The backend has said something by RPC. */
+  answered = false
+  /** The backend has it all and is told to keep it, which takes the time it takes. */
+  keeping = false
+  #ended = false
+  #stop: () => void
+  #work: RefsWork | undefined
+
+  constructor(backend: Backend, query: RefsQuery, listener: EffortListener, nowMs: number) {
+    this.backend = backend
+    this.startedMs = nowMs
+    const work = backend.rpc.refs?.(query, {
+      lines: (lines) => {
+        this.answered = true
+        return this.#ended || listener.lines(lines)
+      },
+      ended: (result) => {
+        this.#work = undefined
+        if (this.#ended) return
+        if (result.kind !== 'done' || backend.rpc.keep === undefined) return this.#end(listener, result)
+        this.keeping = true
+        this.#stop = backend.rpc.keep(query.root, (failure) => {
+          if (failure === undefined) this.#end(listener, result)
+          else this.#end(listener, { kind: 'lost', reason: `fetched, but not kept: ${failure}` })
+        })
+      },
+    })
+    this.#work = work
+    this.#stop = () => work?.abort()
+  }
+
+  resume(): void {
+    this.#work?.resume()
+  }
+
+  /** Gives it up: the backend is told, the listener hears nothing more. Idempotent. */
+  abort(): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#stop()
+  }
+
+  #end(listener: EffortListener, result: RefsResult): void {
+    if (this.#ended) return
+    this.#ended = true
+    listener.ended(result)
+  }
+}

@@ -1,0 +1,215 @@
+import type { Account } from '#src/relay/accounts.ts'
+import type { Backend } from '#src/relay/backend.ts'
+import { Effort } from '#src/relay/effort.ts'
+import type { Grant } from '#src/relay/grant.ts'
+import type { Clock } from '#src/relay/ports.ts'
+import type { RefsEnd, RefsFailure, RefsQuery, RefsResult } from '#src/relay/refs.ts'
+import { RefsStream } from '#src/relay/refs-stream.ts'
+
+/**
+ * One refs under way for everyone who asked for the same: a backend does it, another one takes over when it is
+ * lost, and further ones repeat it where copies are wanted.
+ *
+ * Invariant: `end` is set once, and only after a backend said that it has everything may it be `done`; callers
+ * hear the first backend only. Memory: its stream and its grant; ended by its last caller, by its last copy, or
+ * by time.
+ */
+
+export interface FlightOptions {
+  /** Nothing came of it for so long: it fails. */
+  readonly waitMs: number
+  /** Longest that it may take, copies included. */
+  readonly ageMs: number
+  /** Backends that are to have it in the end. */
+  readonly replicas: number
+}
+
+export interface FlightDeps {
+  readonly clock: Clock
+  readonly grant: Grant
+  /** Returns the backends that may do it, the best first. */
+  readonly candidates: () => Iterable<Backend>
+  /** What an operator should know: a backend could not do what it was asked to. */
+  readonly trouble: (backend: Backend, what: 'lost' | 'no-copy', reason: string) => void
+  /** It is over, and nothing of it goes on. */
+  readonly over: () => void
+}
+
+/** One of those who asked. */
+export interface Caller {
+  /** Something is new. */
+  wake(): void
+}
+
+/** A backend that has not asked for the root by then, nor said a word, is not going to. */
+const silentMs = 10_000
+/** How often a backend that says that it failed is followed by another: once, it may be the one that is ill. */
+const secondOpinions = 1
+
+export class Flight {
+  readonly query: RefsQuery
+  readonly stream = new RefsStream()
+  readonly startedMs: number
+  /** Who asked. The clients of each may be asked for blocks. */
+  readonly callers = new Map<Caller, Account>()
+  /** Takes back the question who has the root, while it is open. */
+  looking: (() => void) | undefined
+  /** A backend has accepted the work. */
+  accepted = false
+  end: RefsEnd | undefined
+  /** Copies made, and those that came to nothing. */
+  copies = 0
+  failedCopies = 0
+  readonly #deps: FlightDeps
+  readonly #options: FlightOptions
+  readonly #tried = new Set<Backend>()
+  #effort: Effort | undefined
+  #opinions = 0
+  #over = false
+
+  constructor(query: RefsQuery, deps: FlightDeps, options: FlightOptions) {
+    this.query = query
+    this.startedMs = deps.clock.now()
+    this.#deps = deps
+    this.#options = options
+  }
+
+  get grant(): Grant {
+    return this.#deps.grant
+  }
+
+  /** Puts the next backend to work; false if there is none. */
+  begin(): boolean {
+    const nowMs = this.#deps.clock.now()
+    for (const backend of this.#deps.candidates()) {
+      if (this.#tried.has(backend) || !backend.ready || backend.rpc.refs === undefined) continue
+      this.#tried.add(backend)
+      this.grant.progressMs = nowMs
+      if (this.end === undefined) this.stream.restart()
+      const listener = {
+        lines: (lines: readonly Uint8Array[]) => this.#lines(lines),
+        ended: (result: RefsResult) => this.#ended(backend, result),
+      }
+      this.#effort = new Effort(backend, this.query, listener, nowMs)
+      return true
+    }
+    return false
+  }
+
+  /** A caller read something: there may be room again. */
+  resume(): void {
+    if (this.stream.hasRoom) this.#effort?.resume()
+  }
+
+  /** The last caller left before its end: nobody wants it any more. */
+  abandon(): void {
+    if (this.end === undefined) this.#finish()
+  }
+
+  /** Ends it for a reason. */
+  fail(reason: RefsFailure, message: string): void {
+    if (this.end === undefined) {
+      this.end = { kind: 'failed', reason, message }
+      this.#finish()
+      return this.#wake()
+    }
+    this.failedCopies++
+    if (this.#effort !== undefined) this.#deps.trouble(this.#effort.backend, 'no-copy', message)
+    this.#finish()
+  }
+
+  /** Ends what takes too long. */
+  tick(nowMs: number): void {
+    if (this.#over) return
+    const { grant } = this
+    const effort = this.#effort
+    if (grant.exceeded) return this.fail('limit', 'the content is larger or deeper than this node takes')
+    if (nowMs - this.startedMs > this.#options.ageMs) return this.fail('timeout', 'context deadline exceeded')
+    if (effort !== undefined && !effort.answered && !grant.wantedMs.has(effort.backend)) {
+      if (nowMs - effort.startedMs > silentMs && this.#another(effort.backend, 'silent')) return
+    }
+    if (nowMs - grant.progressMs > this.#options.waitMs && effort?.keeping !== true) this.#stuck()
+  }
+
+  #stuck(): void {
+    if (this.grant.pulls.size > 0) this.fail('no-client', 'no peer at your address provides the content')
+    else this.fail('no-backend', 'no progress')
+  }
+
+  #lines(lines: readonly Uint8Array[]): boolean {
+    this.grant.progressMs = this.#deps.clock.now()
+    if (this.end !== undefined) return true
+    const room = this.stream.append(lines)
+    if (this.stream.differs) {
+      this.fail('backend', 'two nodes disagree about the content')
+      return true
+    }
+    if (lines.length > 0) this.accepted = true
+    this.#wake()
+    return room
+  }
+
+  #ended(backend: Backend, result: RefsResult): void {
+    this.#effort = undefined
+    if (result.kind === 'done') return this.#done(backend)
+    const reason = result.kind === 'lost' ? result.reason : result.message
+    if (this.end !== undefined) return this.#copyFailed(backend, reason)
+    const mayGoOn = result.kind === 'lost' || this.#opinions++ < secondOpinions
+    if (mayGoOn && this.#another(backend, reason)) return
+    if (result.kind === 'failed') return this.fail('backend', result.message)
+    this.#deps.trouble(backend, 'lost', reason)
+    this.fail('no-backend', 'no node can take this now')
+  }
+
+  /** Another backend takes over, if there is one. */
+  #another(backend: Backend, reason: string): boolean {
+    const before = this.#effort
+    this.#effort = undefined
+    if (!this.begin()) {
+      this.#effort = before
+      return false
+    }
+    before?.abort()
+    this.#deps.trouble(backend, 'lost', reason)
+    return true
+  }
+
+  #done(backend: Backend): void {
+    if (this.end === undefined) {
+      this.accepted = true
+      this.end = { kind: 'done' }
+      this.#wake()
+    } else {
+      this.copies++
+    }
+    this.#copy(backend)
+  }
+
+  #copyFailed(backend: Backend, reason: string): void {
+    this.failedCopies++
+    this.#deps.trouble(backend, 'no-copy', reason)
+    this.#copy(backend)
+  }
+
+  /** One more backend repeats it, until enough have it. */
+  #copy(last: Backend): void {
+    if (this.copies + 1 >= this.#options.replicas) return this.#finish()
+    if (this.begin()) return
+    this.#deps.trouble(last, 'no-copy', 'no other backend is ready')
+    this.#finish()
+  }
+
+  #wake(): void {
+    for (const caller of this.callers.keys()) caller.wake()
+  }
+
+  #finish(): void {
+    if (this.#over) return
+    this.#over = true
+    this.looking?.()
+    this.looking = undefined
+    this.#effort?.abort()
+    this.#effort = undefined
+    this.#deps.over()
+  }
+}

@@ -1,0 +1,196 @@
+import type { MultihashKey } from '#src/bitswap/cid.ts'
+import type { BackWant } from '#src/relay/back-wants.ts'
+import type { Backend } from '#src/relay/backend.ts'
+import type { BlockCache } from '#src/relay/cache.ts'
+import type { Counters } from '#src/relay/counters.ts'
+import type { Grant } from '#src/relay/grant.ts'
+import type { Grants } from '#src/relay/grants.ts'
+import type { PoolReader } from '#src/relay/pool-reader.ts'
+import type { Clock, LinksOf } from '#src/relay/ports.ts'
+import { Pull } from '#src/relay/pull.ts'
+import type { Retrieval } from '#src/relay/retrieval.ts'
+import type { Sourcing } from '#src/relay/sourcing.ts'
+import type { Whereabouts } from '#src/relay/whereabouts.ts'
+
+/**
+ * Where what backends want meets what grants allow: the blocks on their way from clients to backends.
+ *
+ * Invariant: there is a pull exactly for every multihash that a backend wants and an open grant covers; only
+ * verified blocks get here. Memory: one pull per such block, which the grants bound.
+ */
+
+export interface PullDeps {
+  readonly clock: Clock
+  readonly counters: Counters
+  readonly cache: BlockCache
+  readonly whereabouts: Whereabouts
+  readonly linksOf: LinksOf
+  readonly backends: readonly Backend[]
+  readonly retrieval: Retrieval
+  readonly reader: PoolReader
+  readonly grants: Grants
+  readonly sourcing: Sourcing
+}
+
+/** Links of one block that can extend a grant; a block of 2 MiB holds fewer. */
+const mostLinks = 65_536
+/** How long the rest of the pool has to give a block before clients are asked. */
+const readMs = 2_000
+
+export class Pulls {
+  readonly #deps: PullDeps
+  readonly #pulls = new Map<MultihashKey, Pull>()
+
+  constructor(deps: PullDeps) {
+    this.#deps = deps
+  }
+
+  get size(): number {
+    return this.#pulls.size
+  }
+
+  /** A backend wants something; false if no grant covers it. */
+  wanted(want: BackWant): boolean {
+    const { grants, clock } = this.#deps
+    const covering = grants.covering(want.multihash)
+    if (covering === undefined) return false
+    const nowMs = clock.now()
+    for (const grant of covering) {
+      // Its first word about this DAG is progress; after that only what comes of it is.
+      if (!grant.wantedMs.has(want.backend)) grant.progressMs = nowMs
+      grant.wantedMs.set(want.backend, nowMs)
+    }
+    if (want.pull !== undefined) return true
+    const pull = this.#pulls.get(want.multihash) ?? new Pull(want)
+    pull.wants.add(want)
+    want.backend.wants.pulling(want, pull)
+    if (!this.#pulls.has(pull.multihash)) {
+      this.#pulls.set(pull.multihash, pull)
+      for (const grant of covering) {
+        pull.grants.add(grant)
+        grant.pulls.add(pull)
+      }
+    }
+    this.#advance(pull)
+    return true
+  }
+
+  /** A backend does not want it any more. */
+  unwanted(want: BackWant): void {
+    const { pull } = want
+    if (pull === undefined) return
+    want.pull = undefined
+    pull.wants.delete(want)
+    if (pull.wants.size === 0) this.#end(pull)
+  }
+
+  /** A grant covers more, or clients at more addresses may be asked under it: what was idle may go on. */
+  granted(grant: Grant): void {
+    for (const pull of [...grant.pulls]) this.#advance(pull)
+  }
+
+  /** Backends may want these already: they came under a grant just now. */
+  covered(keys: readonly MultihashKey[]): void {
+    for (const backend of this.#deps.backends) {
+      for (const key of keys) {
+        const want = backend.wants.find(key)
+        if (want !== undefined && want.pull === undefined) this.wanted(want)
+      }
+    }
+  }
+
+  /** A grant is closed: what only it covered is not pulled any more. To be called before it is forgotten. */
+  ended(grant: Grant): void {
+    for (const pull of [...grant.pulls]) {
+      pull.grants.delete(grant)
+      grant.pulls.delete(pull)
+      if (pull.grants.size > 0) continue
+      const wants = [...pull.wants]
+      pull.wants.clear()
+      this.#end(pull)
+      for (const want of wants) want.backend.wants.idle(want)
+    }
+  }
+
+  /** A verified block came from somewhere, with what it weighs if a client brought it; false if nobody pulls it. */
+  block(key: MultihashKey, bytes: Uint8Array, broughtBytes: number): boolean {
+    const pull = this.#pulls.get(key)
+    if (pull === undefined) return false
+    const { counters, cache, whereabouts, linksOf, retrieval, grants, clock } = this.#deps
+    const nowMs = clock.now()
+    const wants = [...pull.wants]
+    const granted = [...pull.grants]
+    pull.wants.clear()
+    this.#end(pull)
+    const links = linksOf(pull.codec, bytes, mostLinks) as readonly MultihashKey[]
+    for (const want of wants) {
+      want.pull = undefined
+      counters.suppliedBlocks++
+      counters.suppliedBytes += bytes.length
+      want.backend.supply(want, bytes)
+      want.backend.wants.served(want, nowMs)
+      whereabouts.saw(key, want.backend)
+      for (const link of links) whereabouts.linked(link, want.backend)
+    }
+    for (const grant of granted) {
+      grant.progressMs = nowMs
+      if (broughtBytes > 0) grants.charge(grant, broughtBytes)
+      this.covered(grants.extend(grant, key, links))
+    }
+    const [first] = wants
+    if (broughtBytes === 0 || first === undefined) return true
+    if (cache.enabled) cache.offer(key, bytes)
+    retrieval.supplied(key, bytes, first.backend)
+    return true
+  }
+
+  /** Returns the pull for a block, if there is one. */
+  find(key: MultihashKey): Pull | undefined {
+    return this.#pulls.get(key)
+  }
+
+  /** Does what is due with time. */
+  tick(nowMs: number): void {
+    for (const backend of this.#deps.backends) {
+      for (const want of backend.wants.due(nowMs)) this.wanted(want)
+    }
+    this.#deps.sourcing.tick(nowMs)
+  }
+
+  /** From the cache, from a backend that has it, from clients: in this order. */
+  #advance(pull: Pull): void {
+    if (pull.stopReading !== undefined) return
+    const { cache, sourcing } = this.#deps
+    const cached = cache.enabled ? cache.get(pull.multihash) : undefined
+    if (cached !== undefined) {
+      this.#deps.counters.cacheHits++
+      this.block(pull.multihash, cached, 0)
+    } else if (!this.#readsPool(pull)) {
+      sourcing.advance(pull)
+    }
+  }
+
+  /** Asks the pool for a block that another backend has: it is not pulled from clients again. */
+  #readsPool(pull: Pull): boolean {
+    const { reader, whereabouts, sourcing } = this.#deps
+    if (pull.read) return false
+    const holder = whereabouts.find(pull.multihash)
+    if (holder === undefined || !holder.ready || !whereabouts.has(pull.multihash, holder)) return false
+    for (const want of pull.wants) if (want.backend === holder) return false
+    pull.read = true
+    pull.stopReading = reader.read(pull, 'block', readMs, (found) => {
+      pull.stopReading = undefined
+      // A block that was found comes through `block`.
+      if (!found && this.#pulls.get(pull.multihash) === pull) sourcing.advance(pull)
+    })
+    return true
+  }
+
+  #end(pull: Pull): void {
+    this.#pulls.delete(pull.multihash)
+    pull.stopReading?.()
+    pull.stopReading = undefined
+    for (const grant of pull.grants) grant.pulls.delete(pull)
+    this.#deps.sourcing.end(pull)
+  }
+}

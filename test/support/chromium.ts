@@ -1,0 +1,132 @@
+/**
+ * Debian's Chromium, headless, with pages that reach nothing but this machine.
+ *
+ * Its profile is a temporary directory that playwright makes and removes; each page has a context of its own, so that
+ * no two share storage.
+ */
+import { accessSync, constants } from 'node:fs'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { opensslAvailable } from '#test/support/tls-door.ts'
+
+const executablePath = '/usr/bin/chromium'
+
+const flags = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1',
+  // The certificate of a test's door is nobody's.
+  '--ignore-certificate-errors',
+]
+
+/** Whether Chromium and what its tests need are here. */
+export function chromiumAvailable(): boolean {
+  try {
+    accessSync(executablePath, constants.X_OK)
+    return opensslAvailable()
+  } catch {
+    return false
+  }
+}
+
+/** What became of a request that a page made. */
+export interface PageRequest {
+  readonly url: string
+  readonly method: string
+  /** 0: no answer. */
+  readonly status: number
+  /** The whole body; undefined where it was cut short. */
+  readonly body: string | undefined
+}
+
+/** An open page. */
+export interface BrowserPage {
+  /** Resolves with the text of an element once it has some; rejects with what the page printed. */
+  text(selector: string, timeoutMs?: number): Promise<string>
+  /** Resolves with the first request, past or future, that has ended and matches. */
+  requested(matches: (request: PageRequest) => boolean, timeoutMs?: number): Promise<PageRequest>
+  /** Closes it with all that it stored. */
+  close(): Promise<void>
+}
+
+/** A running browser. */
+export interface ChromiumBrowser {
+  readonly version: string
+  open(url: string): Promise<BrowserPage>
+  stop(): Promise<void>
+}
+
+/** Starts a browser. */
+export async function startChromium(): Promise<ChromiumBrowser> {
+  const browser: Browser = await chromium.launch({ executablePath, args: flags })
+  return {
+    version: browser.version(),
+    async open(url) {
+      const context = await browser.newContext()
+      const page = await context.newPage()
+      const watched = watch(page)
+      await page.goto(url)
+      return { ...watched, close: () => context.close() }
+    },
+    stop: () => browser.close(),
+  }
+}
+
+function watch(page: Page): Omit<BrowserPage, 'close'> {
+  const printed: string[] = []
+  const ended: PageRequest[] = []
+  const watchers = new Set<() => void>()
+  page.on('console', (message) => printed.push(message.text()))
+  page.on('pageerror', (error) => printed.push(String(error)))
+  const book = (request: PageRequest): void => {
+    ended.push(request)
+    for (const watcher of [...watchers]) watcher()
+  }
+  page.on('requestfinished', async (request) => {
+    const response = await request.response()
+    const body = await response?.text().catch(() => undefined)
+    book({ url: request.url(), method: request.method(), status: response?.status() ?? 0, body })
+  })
+  page.on('requestfailed', (request) => {
+    printed.push(`${request.url()}: ${request.failure()?.errorText}`)
+    book({ url: request.url(), method: request.method(), status: 0, body: undefined })
+  })
+  return {
+    async text(selector, timeoutMs = 30_000) {
+      const filled = page.locator(selector).filter({ hasText: /./ })
+      await filled.waitFor({ timeout: timeoutMs }).catch((error: unknown) => {
+        throw new Error(
+          `no text in ${selector} after ${timeoutMs} ms; the page says:\n${printed.join('\n')}`,
+          {
+            cause: error,
+          },
+        )
+      })
+      return (await filled.textContent()) ?? ''
+    },
+    requested: (matches, timeoutMs = 30_000) =>
+      new Promise((resolve, reject) => {
+        const finish = (): void => {
+          clearTimeout(timer)
+          watchers.delete(look)
+        }
+        const look = (): void => {
+          const found = ended.find(matches)
+          if (found === undefined) return
+          finish()
+          resolve(found)
+        }
+        const timer = setTimeout(() => {
+          finish()
+          const all = ended.map(({ method, url, status }) => `${method} ${url} ${status}`)
+          reject(new Error(`not in ${timeoutMs} ms: ${matches}; ended:\n${[...all, ...printed].join('\n')}`))
+        }, timeoutMs)
+        watchers.add(look)
+        look()
+      }),
+  }
+}
