@@ -6,6 +6,7 @@ import { Relay } from '#src/relay/relay.ts'
 import { keepByRpc } from '#src/rpc/keep.ts'
 import { refsByRpc } from '#src/rpc/refs.ts'
 import type { Log } from '#src/telemetry/log.ts'
+import { SparingLog } from '#src/telemetry/sparing-log.ts'
 
 /**
  * The part of the composition root that fills the ports of the core: clock, hashes, log, a backend's RPC.
@@ -21,9 +22,11 @@ export interface RelayHooks {
 /** Returns the core, with the real world behind its ports. */
 export function createRelay(config: Config, log: Log, { stopping, reach }: RelayHooks): Relay {
   const { client, miss, preload } = config
+  const now = (): number => performance.now()
+  const sparing = new SparingLog({ warn: (fields, message) => log.warn(fields, message), now })
   return new Relay(
     {
-      clock: { now: () => performance.now() },
+      clock: { now },
       digestOf,
       knowsHash,
       linksOf,
@@ -34,7 +37,7 @@ export function createRelay(config: Config, log: Log, { stopping, reach }: Relay
           else log.warn({ backend, state, reason }, 'Backend is not ready')
         },
         preloadTrouble: (backend, what, reason) => {
-          if (!stopping()) log.warn({ backend, reason }, preloadTroubles[what])
+          if (!stopping()) sparing.warn(`${what} ${backend}`, { backend, reason }, preloadTroubles[what])
         },
       },
       reach,

@@ -39,6 +39,25 @@ export function keyShow(terminal: Terminal, file: string | undefined): Promise<E
   })
 }
 
+/**
+ * Shows the private identities with which backends are dialled, and how a backend is told to hold on to them. Makes
+ * their seed if there is none yet: the first run uses the same.
+ */
+export function keyLanes(terminal: Terminal, count: number): Promise<ExitCode> {
+  return withPlaces(terminal, async ({ dataDir }) => {
+    const { laneKey, loadLaneSeed } = await import('#src/p2p/identity.ts')
+    const { peerIdFromPrivateKey } = await import('@libp2p/peer-id')
+    const seed = await loadLaneSeed(dataDir)
+    const peers: { ID: string }[] = []
+    for (let lane = 0; lane < count; lane++) {
+      peers.push({ ID: peerIdFromPrivateKey(await laneKey(seed, lane)).toString() })
+    }
+    for (const [lane, { ID }] of peers.entries()) terminal.out(`lane ${String(lane).padEnd(3)} ${ID}`)
+    terminal.out('\nTo have a Kubo keep these connections and tell them every want:')
+    terminal.out(`  ipfs config --json Peering.Peers '${JSON.stringify(peers)}'`)
+  })
+}
+
 /** Reads a key in any of the known forms ('-' is standard input), keeps it as the edge's own, and shows it. */
 export function keyImport(terminal: Terminal, file: string, options: { out?: string }): Promise<ExitCode> {
   return withPlaces(terminal, async (places) => {

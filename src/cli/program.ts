@@ -1,6 +1,6 @@
-import { Command, CommanderError, Option } from 'commander'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { explain } from '#src/cli/failure.ts'
-import { keyImport, keyNew, keyShow } from '#src/cli/key.ts'
+import { keyImport, keyLanes, keyNew, keyShow } from '#src/cli/key.ts'
 import { exitCodesHelp, variablesHelp } from '#src/cli/options.ts'
 import { run } from '#src/cli/run.ts'
 import { type ExitCode, exitCodes, type Terminal } from '#src/cli/terminal.ts'
@@ -84,6 +84,12 @@ function build(terminal: Terminal, done: (code: ExitCode) => void): Command {
   return program
 }
 
+function parseLanes(text: string): number {
+  const count = Number(text)
+  if (Number.isInteger(count) && count >= 1 && count <= 16) return count
+  throw new InvalidArgumentError('It is a whole number from 1 to 16.')
+}
+
 function addKeyCommands(program: Command, terminal: Terminal, done: (code: ExitCode) => void): void {
   const key = program
     .command('key')
@@ -105,6 +111,15 @@ function addKeyCommands(program: Command, terminal: Terminal, done: (code: ExitC
     .description('show peer ID, type and public key of the identity in use, or of a key file')
     .argument('[file]', 'a key file')
     .action(async (file: string | undefined) => done(await keyShow(terminal, file)))
+  key
+    .command('lanes')
+    .description('show the private identities with which backends are dialled')
+    .addOption(
+      new Option('-n, --count <lanes>', 'how many: as many as KITSUNE_LANES')
+        .default(4)
+        .argParser((text) => parseLanes(text)),
+    )
+    .action(async ({ count }: { count: number }) => done(await keyLanes(terminal, count)))
   key
     .command('import')
     .description('keep a key that comes from elsewhere: libp2p protobuf, Kubo config file, or PEM (PKCS#8)')

@@ -53,6 +53,9 @@ const reasons: Readonly<Record<string, string>> = {
   refs: 'is served without being allowed; leave it out',
   'refs/local': 'lists what a node stores, so it is never forwarded',
   'block/get': content,
+  // Near enough to one that is served to be taken for a misspelling.
+  'block/put': inside,
+  'dag/put': inside,
   cat: content,
   'dag/export': content,
   'dag/get': content,

@@ -18,11 +18,25 @@ export async function readBody(
       const { done, value } = await reader.read()
       if (done) return Buffer.concat(pieces)
       bytes += value.length
-      // Left unread, and not cancelled: that would take the connection away before it is answered.
-      if (bytes > maxBytes) return 'too-big'
+      if (bytes > maxBytes) {
+        void discard(reader)
+        return 'too-big'
+      }
       pieces.push(value)
     }
   } catch {
     return 'cut-off'
+  }
+}
+
+/**
+ * Reads on and keeps nothing, until the server closes the connection: it does soon after its answer, or after 64 MiB.
+ * To stop, or to cancel, would make the runtime keep what comes until then.
+ */
+async function discard(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  try {
+    while (!(await reader.read()).done);
+  } catch {
+    // Closed.
   }
 }

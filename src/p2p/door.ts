@@ -17,7 +17,7 @@ import { getThinWaistAddresses } from '@libp2p/utils'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { plainHost } from '#src/p2p/addresses.ts'
 import type { TrustsHost } from '#src/p2p/client-address.ts'
-import type { Gate } from '#src/p2p/gater.ts'
+import type { Gate, Leave } from '#src/p2p/gater.ts'
 import { type Endpoint, readProxyHeader } from '#src/p2p/proxy-protocol.ts'
 
 export interface DoorDeps {
@@ -120,21 +120,21 @@ export abstract class Door extends TypedEventEmitter<ListenerEvents> implements 
       leave()
     })
     const peer = { host, port: remotePort }
-    if (this.#proxyProtocol) this.#awaitHeader(socket, peer)
-    else this.#letIn(socket, peer)
+    if (this.#proxyProtocol) this.#awaitHeader(socket, peer, leave)
+    else this.#letIn(socket, peer, leave)
   }
 
-  #enter(host: string): (() => void) | undefined {
+  #enter(host: string): Leave | undefined {
     const { gate, trusts } = this.deps
     if (!this.#proxyProtocol || trusts(host)) return gate.enter()
     gate.refuse('untrusted-proxy')
     return undefined
   }
 
-  #awaitHeader(socket: Socket, peer: Endpoint): void {
+  #awaitHeader(socket: Socket, peer: Endpoint, leave: Leave): void {
     readProxyHeader(socket, this.#headerTimeoutMs, (read) => {
       if (read.kind === 'read') {
-        this.#letIn(socket, read.source ?? peer)
+        this.#letIn(socket, read.source ?? peer, leave)
         socket.resume()
         return
       }
@@ -144,10 +144,12 @@ export abstract class Door extends TypedEventEmitter<ListenerEvents> implements 
     })
   }
 
-  #letIn(socket: Socket, client: Endpoint): void {
+  #letIn(socket: Socket, client: Endpoint, leave: Leave): void {
     if (!this.leavesCounting(client.host)) {
       const uncount = this.deps.gate.countFor(client.host)
       if (uncount === undefined) {
+        // Not only when it has closed: who knocks too often would take up everybody's places until then.
+        leave()
         socket.destroy()
         return
       }

@@ -87,7 +87,8 @@ export class BackendPool {
 
   /** The same for gateways. */
   gatewayFor(key: string): RpcTarget | undefined {
-    for (const { config } of this.#readyFor(key)) if (config.gateway !== undefined) return { url: config.gateway }
+    for (const { config } of this.#readyFor(key))
+      if (config.gateway !== undefined) return { url: config.gateway }
     return undefined
   }
 

@@ -5,8 +5,8 @@ import type { Reader } from '#src/relay/refs-stream.ts'
 /**
  * One caller of a flight.
  *
- * Invariant: it hears an end after it has read everything before it; `left` is called once. Memory: its place in
- * the stream.
+ * Invariant: it hears an end after it has read everything before it, and reads nothing before a backend that works
+ * for it has accepted that; `left` is called once. Memory: its place in the stream.
  */
 
 export interface CallOptions {
@@ -21,6 +21,7 @@ export class Call implements RefsCall, Caller {
   readonly startedMs: number
   readonly #options: CallOptions
   readonly #reader: Reader
+  #accepted = false
   #late: RefsEnd | undefined
   #left = false
 
@@ -32,12 +33,14 @@ export class Call implements RefsCall, Caller {
   }
 
   get accepted(): boolean {
-    return this.flight.accepted
+    if (this.flight.accepted) this.#accepted = true
+    return this.#accepted
   }
 
   get end(): RefsEnd | undefined {
     if (this.#late !== undefined) return this.#late
-    return this.flight.stream.hasMore(this.#reader) ? undefined : this.flight.end
+    // What a backend said that is lost is read by those only who were told that it had accepted.
+    return this.accepted && this.flight.stream.hasMore(this.#reader) ? undefined : this.flight.end
   }
 
   /** How it ended, in one word. */
@@ -47,7 +50,7 @@ export class Call implements RefsCall, Caller {
   }
 
   read(): readonly Uint8Array[] {
-    if (this.#late !== undefined || this.#left) return []
+    if (this.#late !== undefined || this.#left || !this.accepted) return []
     const lines = this.flight.stream.take(this.#reader)
     if (lines.length > 0) this.flight.resume()
     return lines
@@ -57,6 +60,8 @@ export class Call implements RefsCall, Caller {
     if (this.#left) return
     this.#left = true
     this.flight.stream.leave(this.#reader)
+    // The others may have waited for this one to read.
+    this.flight.resume()
     this.#options.left()
   }
 
@@ -66,7 +71,7 @@ export class Call implements RefsCall, Caller {
 
   /** Ends it when its caller's own time is over. */
   tick(nowMs: number): void {
-    if (nowMs < this.#options.deadlineMs || this.end !== undefined || this.#late !== undefined) return
+    if (nowMs < this.#options.deadlineMs || this.flight.end !== undefined || this.#late !== undefined) return
     this.#late = { kind: 'failed', reason: 'timeout', message: 'context deadline exceeded' }
     this.wake()
   }

@@ -31,6 +31,8 @@ export interface FlightDeps {
   readonly candidates: () => Iterable<Backend>
   /** What an operator should know: a backend could not do what it was asked to. */
   readonly trouble: (backend: Backend, what: 'lost' | 'no-copy', reason: string) => void
+  /** A backend may wait for what the grant does not cover because the pool has what leads there. */
+  readonly trace: (nowMs: number) => void
   /** It is over, and nothing of it goes on. */
   readonly over: () => void
 }
@@ -41,8 +43,10 @@ export interface Caller {
   wake(): void
 }
 
-/** A backend that has not asked for the root by then, nor said a word, is not going to. */
+/** A backend that has not asked for the root by then, nor said a word, is not going to; nor one that is cut off. */
 const silentMs = 10_000
+/** Nothing came for so long, and nothing is pulled: a backend waits for something else. */
+const quietMs = 500
 /** How often a backend that says that it failed is followed by another: once, it may be the one that is ill. */
 const secondOpinions = 1
 
@@ -54,15 +58,15 @@ export class Flight {
   readonly callers = new Map<Caller, Account>()
   /** Takes back the question who has the root, while it is open. */
   looking: (() => void) | undefined
-  /** A backend has accepted the work. */
+  /** The backend that does it has accepted the work; those who heard so of one before it need not know. */
   accepted = false
   end: RefsEnd | undefined
-  /** Copies made, and those that came to nothing. */
+  /** Copies made. */
   copies = 0
-  failedCopies = 0
   readonly #deps: FlightDeps
   readonly #options: FlightOptions
-  readonly #tried = new Set<Backend>()
+  /** Those that were told, with when they were last lost before: who has been started anew since may try again. */
+  readonly #tried = new Map<Backend, number>()
   #effort: Effort | undefined
   #opinions = 0
   #over = false
@@ -78,14 +82,20 @@ export class Flight {
     return this.#deps.grant
   }
 
+  /** Copies that are missing now that it is over. */
+  get failedCopies(): number {
+    return this.end?.kind === 'done' ? Math.max(0, this.#options.replicas - 1 - this.copies) : 0
+  }
+
   /** Puts the next backend to work; false if there is none. */
   begin(): boolean {
     const nowMs = this.#deps.clock.now()
     for (const backend of this.#deps.candidates()) {
-      if (this.#tried.has(backend) || !backend.ready || backend.rpc.refs === undefined) continue
-      this.#tried.add(backend)
+      if (!backend.ready || backend.rpc.refs === undefined) continue
+      if (backend.lostMs <= (this.#tried.get(backend) ?? Number.NEGATIVE_INFINITY)) continue
+      this.#tried.set(backend, backend.lostMs)
       this.grant.progressMs = nowMs
-      if (this.end === undefined) this.stream.restart()
+      if (this.end === undefined) this.#restart()
       const listener = {
         lines: (lines: readonly Uint8Array[]) => this.#lines(lines),
         ended: (result: RefsResult) => this.#ended(backend, result),
@@ -94,6 +104,11 @@ export class Flight {
       return true
     }
     return false
+  }
+
+  #restart(): void {
+    this.stream.restart()
+    this.accepted = false
   }
 
   /** A caller read something: there may be room again. */
@@ -113,7 +128,6 @@ export class Flight {
       this.#finish()
       return this.#wake()
     }
-    this.failedCopies++
     if (this.#effort !== undefined) this.#deps.trouble(this.#effort.backend, 'no-copy', message)
     this.#finish()
   }
@@ -125,15 +139,30 @@ export class Flight {
     const effort = this.#effort
     if (grant.exceeded) return this.fail('limit', 'the content is larger or deeper than this node takes')
     if (nowMs - this.startedMs > this.#options.ageMs) return this.fail('timeout', 'context deadline exceeded')
-    if (effort !== undefined && !effort.answered && !grant.wantedMs.has(effort.backend)) {
-      if (nowMs - effort.startedMs > silentMs && this.#another(effort.backend, 'silent')) return
-    }
-    if (nowMs - grant.progressMs > this.#options.waitMs && effort?.keeping !== true) this.#stuck()
+    if (effort === undefined || effort.keeping) return
+    if (this.#isLost(effort, nowMs) && this.#another(effort.backend, 'silent')) return
+    // It is its callers who keep it: they do not read.
+    if (!this.stream.hasRoom) grant.progressMs = nowMs
+    const quiet = nowMs - grant.progressMs
+    if (quiet > this.#options.waitMs) return this.#stuck(effort)
+    if (quiet > quietMs && grant.pulls.size === 0 && effort.backend.wants.size > 0) this.#deps.trace(nowMs)
   }
 
-  #stuck(): void {
-    if (this.grant.pulls.size > 0) this.fail('no-client', 'no peer at your address provides the content')
-    else this.fail('no-backend', 'no progress')
+  /** Whether a backend is cut off, or has given no sign of having heard. */
+  #isLost({ backend, answered, startedMs }: Effort, nowMs: number): boolean {
+    if (!backend.ready) return nowMs - Math.max(startedMs, backend.lostMs) > silentMs
+    return !answered && !this.grant.wantedMs.has(backend) && nowMs - startedMs > silentMs
+  }
+
+  #stuck(effort: Effort): void {
+    if (this.end !== undefined) {
+      effort.abort()
+      this.#ended(effort.backend, { kind: 'lost', reason: 'no progress' })
+    } else if (this.grant.pulls.size > 0) {
+      this.fail('no-client', 'no peer at your address provides the content')
+    } else {
+      this.fail('no-backend', 'no progress')
+    }
   }
 
   #lines(lines: readonly Uint8Array[]): boolean {
@@ -151,9 +180,10 @@ export class Flight {
 
   #ended(backend: Backend, result: RefsResult): void {
     this.#effort = undefined
+    if (result.kind !== 'lost') this.#tried.set(backend, Number.POSITIVE_INFINITY)
     if (result.kind === 'done') return this.#done(backend)
     const reason = result.kind === 'lost' ? result.reason : result.message
-    if (this.end !== undefined) return this.#copyFailed(backend, reason)
+    if (this.end !== undefined) return this.#copy(backend, reason)
     const mayGoOn = result.kind === 'lost' || this.#opinions++ < secondOpinions
     if (mayGoOn && this.#another(backend, reason)) return
     if (result.kind === 'failed') return this.fail('backend', result.message)
@@ -182,20 +212,17 @@ export class Flight {
     } else {
       this.copies++
     }
-    this.#copy(backend)
+    this.#copy(backend, undefined)
   }
 
-  #copyFailed(backend: Backend, reason: string): void {
-    this.failedCopies++
-    this.#deps.trouble(backend, 'no-copy', reason)
-    this.#copy(backend)
-  }
-
-  /** One more backend repeats it, until enough have it. */
-  #copy(last: Backend): void {
+  /** One more backend repeats it, until enough have it; `failure` says why the last one has not. */
+  #copy(last: Backend, failure: string | undefined): void {
     if (this.copies + 1 >= this.#options.replicas) return this.#finish()
-    if (this.begin()) return
-    this.#deps.trouble(last, 'no-copy', 'no other backend is ready')
+    if (this.begin()) {
+      if (failure !== undefined) this.#deps.trouble(last, 'lost', failure)
+      return
+    }
+    this.#deps.trouble(last, 'no-copy', failure ?? 'no other backend is ready')
     this.#finish()
   }
 

@@ -102,6 +102,7 @@ export class Grants {
     const depth = grant.covered.get(parent)
     const added: MultihashKey[] = []
     if (depth === undefined) return added
+    grant.unread.delete(parent)
     for (const link of links as readonly MultihashKey[]) {
       if (grant.covered.has(link)) continue
       if (depth >= this.#limits.depth || !this.#hasRoom(grant)) {
@@ -119,12 +120,9 @@ export class Grants {
     const { bytes: most, bytesPerAddress, bytesTotal } = this.#limits
     grant.bytes += bytes
     this.#bytes += bytes
-    let exceeded = grant.bytes > most || this.#bytes > bytesTotal
-    for (const account of grant.accounts.keys()) {
-      account.bytes += bytes
-      exceeded ||= account.bytes > bytesPerAddress
-    }
-    if (exceeded) grant.exceeded = true
+    for (const account of grant.accounts.keys()) account.bytes += bytes
+    if (grant.bytes > most || this.#bytes > bytesTotal) grant.exceeded = true
+    if (everyAccount(grant, (account) => account.bytes > bytesPerAddress)) grant.exceeded = true
   }
 
   /** Forgets a grant and all that it covered. */
@@ -142,21 +140,31 @@ export class Grants {
     this.#blocks -= grant.covered.size
     this.#bytes -= grant.bytes
     grant.covered.clear()
+    grant.unread.clear()
   }
 
   #hasRoom(grant: Grant): boolean {
     const { blocks, blocksPerAddress, blocksTotal } = this.#limits
     if (grant.covered.size >= blocks || this.#blocks >= blocksTotal) return false
-    for (const account of grant.accounts.keys()) if (account.blocks >= blocksPerAddress) return false
-    return true
+    return !everyAccount(grant, (account) => account.blocks >= blocksPerAddress)
   }
 
   #cover(grant: Grant, key: MultihashKey, depth: number): void {
     grant.covered.set(key, depth)
+    grant.unread.set(key, 0)
     this.#blocks++
     for (const account of grant.accounts.keys()) account.blocks++
     const others = this.#covering.get(key)
     if (others === undefined) this.#covering.set(key, [grant])
     else others.push(grant)
   }
+}
+
+/**
+ * Whether something is true of every address that asked for it. One that has used up what it may have must not end
+ * what another one asked for: it could join whatever it likes.
+ */
+function everyAccount({ accounts }: Grant, holds: (account: Account) => boolean): boolean {
+  for (const account of accounts.keys()) if (!holds(account)) return false
+  return accounts.size > 0
 }

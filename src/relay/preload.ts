@@ -10,6 +10,7 @@ import type { PoolReader } from '#src/relay/pool-reader.ts'
 import type { Clock, LinksOf, Observer } from '#src/relay/ports.ts'
 import type { Pulls } from '#src/relay/pulls.ts'
 import type { RefsCall, RefsCalls, RefsQuery, RefsRefusal, RefsRequest } from '#src/relay/refs.ts'
+import { Tracing } from '#src/relay/tracing.ts'
 import type { Whereabouts } from '#src/relay/whereabouts.ts'
 
 /**
@@ -124,9 +125,10 @@ export class Preload implements RefsCalls {
   }
 
   #launch(query: RefsQuery): Flight {
-    const { clock, grants, pulls, linksOf, observer, counters } = this.#deps
+    const { clock, grants, pulls, linksOf, observer, counters, reader } = this.#deps
     const key = keyOf(query)
     const grant = grants.create(query.root, clock.now())
+    const tracing = new Tracing(grant, reader)
     const flight: Flight = new Flight(
       query,
       {
@@ -137,7 +139,9 @@ export class Preload implements RefsCalls {
           counters.preloadTrouble[what]++
           observer.preloadTrouble(backend.name, what, reason)
         },
+        trace: (nowMs) => tracing.tick(nowMs),
         over: () => {
+          tracing.stop()
           this.#flights.delete(flight)
           if (this.#byQuery.get(key) === flight) this.#byQuery.delete(key)
           counters.copies.made += flight.copies
@@ -153,7 +157,7 @@ export class Preload implements RefsCalls {
     this.#byQuery.set(key, flight)
     const { inline, codec, multihash } = query.root
     if (inline !== undefined) grants.extend(grant, multihash, linksOf(codec, inline, mostLinks))
-    pulls.covered([...grant.covered.keys()])
+    pulls.covered(grant, [...grant.covered.keys()])
     this.#start(flight)
     return flight
   }

@@ -1,4 +1,4 @@
-import type { MultihashKey } from '#src/bitswap/cid.ts'
+import { codecs, type MultihashKey } from '#src/bitswap/cid.ts'
 import type { BackWant } from '#src/relay/back-wants.ts'
 import type { Backend } from '#src/relay/backend.ts'
 import type { BlockCache } from '#src/relay/cache.ts'
@@ -34,6 +34,7 @@ export interface PullDeps {
 
 /** Links of one block that can extend a grant; a block of 2 MiB holds fewer. */
 const mostLinks = 65_536
+const linkingCodecs = [codecs.dagPb, codecs.dagCbor, codecs.dagJson]
 /** How long the rest of the pool has to give a block before clients are asked. */
 const readMs = 2_000
 
@@ -55,11 +56,7 @@ export class Pulls {
     const covering = grants.covering(want.multihash)
     if (covering === undefined) return false
     const nowMs = clock.now()
-    for (const grant of covering) {
-      // Its first word about this DAG is progress; after that only what comes of it is.
-      if (!grant.wantedMs.has(want.backend)) grant.progressMs = nowMs
-      grant.wantedMs.set(want.backend, nowMs)
-    }
+    for (const grant of covering) noteWant(grant, want.backend, nowMs)
     if (want.pull !== undefined) return true
     const pull = this.#pulls.get(want.multihash) ?? new Pull(want)
     pull.wants.add(want)
@@ -89,10 +86,12 @@ export class Pulls {
     for (const pull of [...grant.pulls]) this.#advance(pull)
   }
 
-  /** Backends may want these already: they came under a grant just now. */
-  covered(keys: readonly MultihashKey[]): void {
-    for (const backend of this.#deps.backends) {
-      for (const key of keys) {
+  /** These came under a grant just now. Backends may want them already, and other grants cover them. */
+  covered(grant: Grant, keys: readonly MultihashKey[]): void {
+    for (const key of keys) {
+      const pull = this.#pulls.get(key)
+      if (pull !== undefined) this.#join(pull, grant)
+      for (const backend of this.#deps.backends) {
         const want = backend.wants.find(key)
         if (want !== undefined && want.pull === undefined) this.wanted(want)
       }
@@ -115,7 +114,10 @@ export class Pulls {
   /** A verified block came from somewhere, with what it weighs if a client brought it; false if nobody pulls it. */
   block(key: MultihashKey, bytes: Uint8Array, broughtBytes: number): boolean {
     const pull = this.#pulls.get(key)
-    if (pull === undefined) return false
+    if (pull === undefined) {
+      this.#passed(key, bytes)
+      return false
+    }
     const { counters, cache, whereabouts, linksOf, retrieval, grants, clock } = this.#deps
     const nowMs = clock.now()
     const wants = [...pull.wants]
@@ -130,12 +132,13 @@ export class Pulls {
       want.backend.supply(want, bytes)
       want.backend.wants.served(want, nowMs)
       whereabouts.saw(key, want.backend)
-      for (const link of links) whereabouts.linked(link, want.backend)
+      // What another backend gave is there with all that it links to.
+      if (broughtBytes > 0) for (const link of links) whereabouts.linked(link, want.backend)
     }
     for (const grant of granted) {
       grant.progressMs = nowMs
       if (broughtBytes > 0) grants.charge(grant, broughtBytes)
-      this.covered(grants.extend(grant, key, links))
+      this.covered(grant, grants.extend(grant, key, links))
     }
     const [first] = wants
     if (broughtBytes === 0 || first === undefined) return true
@@ -165,25 +168,52 @@ export class Pulls {
     if (cached !== undefined) {
       this.#deps.counters.cacheHits++
       this.block(pull.multihash, cached, 0)
-    } else if (!this.#readsPool(pull)) {
+    } else if (this.#isElsewhere(pull)) {
+      this.#read(pull)
+    } else {
       sourcing.advance(pull)
+      // With nobody to ask, a backend may have it all the same.
+      if (pull.asks.size === 0 && pull.standsAt === undefined) this.#read(pull)
     }
   }
 
-  /** Asks the pool for a block that another backend has: it is not pulled from clients again. */
-  #readsPool(pull: Pull): boolean {
-    const { reader, whereabouts, sourcing } = this.#deps
-    if (pull.read) return false
-    const holder = whereabouts.find(pull.multihash)
-    if (holder === undefined || !holder.ready || !whereabouts.has(pull.multihash, holder)) return false
-    for (const want of pull.wants) if (want.backend === holder) return false
+  /** A grant covers what is pulled already. */
+  #join(pull: Pull, grant: Grant): void {
+    const nowMs = this.#deps.clock.now()
+    pull.grants.add(grant)
+    grant.pulls.add(pull)
+    for (const want of pull.wants) noteWant(grant, want.backend, nowMs)
+    this.#advance(pull)
+  }
+
+  /** A block that is not pulled went by: what it links to is covered by what covers it. */
+  #passed(key: MultihashKey, bytes: Uint8Array): void {
+    const { grants, linksOf } = this.#deps
+    for (const grant of [...(grants.covering(key) ?? [])]) {
+      if (!grant.unread.has(key)) continue
+      let links: readonly string[] = []
+      // Links are known by multihash, so the codec is guessed: what decodes as one of these has its links.
+      for (const codec of linkingCodecs) if (links.length === 0) links = linksOf(codec, bytes, mostLinks)
+      this.covered(grant, grants.extend(grant, key, links))
+    }
+  }
+
+  /** Whether a backend that does not want it is likely to have it: it is not pulled from clients again. */
+  #isElsewhere(pull: Pull): boolean {
+    const holder = this.#deps.whereabouts.find(pull.multihash)
+    return !pull.read && holder?.ready === true && !isWantedBy(pull, holder)
+  }
+
+  /** Asks the pool for a block, once. */
+  #read(pull: Pull): void {
+    const { backends, reader, sourcing } = this.#deps
+    if (pull.read || !backends.some((backend) => backend.ready && !isWantedBy(pull, backend))) return
     pull.read = true
     pull.stopReading = reader.read(pull, 'block', readMs, (found) => {
       pull.stopReading = undefined
       // A block that was found comes through `block`.
       if (!found && this.#pulls.get(pull.multihash) === pull) sourcing.advance(pull)
     })
-    return true
   }
 
   #end(pull: Pull): void {
@@ -193,4 +223,15 @@ export class Pulls {
     for (const grant of pull.grants) grant.pulls.delete(pull)
     this.#deps.sourcing.end(pull)
   }
+}
+
+/** The first word about a DAG is progress; after that only what comes of it is. */
+function noteWant(grant: Grant, backend: Backend, nowMs: number): void {
+  if (grant.wantedMs.size === 0) grant.progressMs = nowMs
+  grant.wantedMs.set(backend, nowMs)
+}
+
+function isWantedBy({ wants }: Pull, backend: Backend): boolean {
+  for (const want of wants) if (want.backend === backend) return true
+  return false
 }

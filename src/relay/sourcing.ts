@@ -1,5 +1,6 @@
 import type { Buffers } from '#src/relay/buffers.ts'
 import type { Counters } from '#src/relay/counters.ts'
+import type { Grant } from '#src/relay/grant.ts'
 import type { Grants } from '#src/relay/grants.ts'
 import type { Clock } from '#src/relay/ports.ts'
 import type { Pull } from '#src/relay/pull.ts'
@@ -10,8 +11,9 @@ import type { ClientAsk, Supplier } from '#src/relay/supplier.ts'
  * first. Else those who tell what they have are asked that; the others (js-ipfs) are asked for the block, one
  * after the other, so that no block is fetched twice.
  *
- * Invariant: a pull has an unanswered ask that is not slow, or stands in one line, or is being looked at again,
- * or has nobody left to ask. Memory: entries for pulls and for connected clients.
+ * Invariant: a client is asked for what a grant of its own address covers, nothing else; a pull has an unanswered
+ * ask that is not slow, or stands in one line, or is being looked at again, or has nobody left to ask. Memory: entries
+ * for pulls and for connected clients.
  */
 
 export interface SourcingDeps {
@@ -26,7 +28,7 @@ export interface SourcingDeps {
 const staggerMs = 250
 /** So many are asked one by one; then twice as many each time, or the last of a large office waits for minutes. */
 const oneByOne = 4
-/** A client that brought the last block and says nothing for so long may be gone without a word. */
+/** One that brought the last block, or the only one, and says nothing for so long may be gone without a word. */
 const silentMs = 5_000
 /** A client that said it has not got it is asked again after this: it may still be adding it. */
 const againMs = 5_000
@@ -85,7 +87,7 @@ export class Sourcing {
   delivered(pull: Pull, supplier: Supplier, bytes: number): void {
     const ask = pull.asks.get(supplier)
     if (ask !== undefined) supplier.delivered(ask, bytes)
-    for (const grant of pull.grants) grant.source = supplier
+    for (const grant of pull.grants) if (isAt(grant, supplier)) grant.source = supplier
   }
 
   /** A client was heard: it may have room again. */
@@ -96,14 +98,16 @@ export class Sourcing {
 
   /** Does what is to be done next for a pull; nothing while somebody is likely to bring it. */
   advance(pull: Pull): void {
-    if (pull.standsAt !== undefined) return
+    if (pull.standsAt !== undefined && mayBeAsked(pull, pull.standsAt)) return
+    leaveLine(pull)
     const nowMs = this.#deps.clock.now()
     for (const ask of pull.asks.values()) if (ask.kind === 'block' && isOpen(ask)) return this.#look(pull)
     for (const [supplier, ask] of pull.asks) {
-      if (ask.verdict === 'have') return this.#askForBlock(pull, supplier, nowMs)
+      if (ask.verdict === 'have' && supplier.usable) return this.#askForBlock(pull, supplier, nowMs)
     }
     for (const { source } of pull.grants) {
-      if (source?.usable && !pull.asks.has(source)) return this.#askForBlock(pull, source, nowMs)
+      if (source === undefined || pull.asks.has(source) || !mayBeAsked(pull, source)) continue
+      return this.#askForBlock(pull, source, nowMs)
     }
     const next: Supplier[] = []
     let candidates = 0
@@ -112,9 +116,10 @@ export class Sourcing {
       if (!pull.asks.has(supplier)) next.push(supplier)
     }
     const [first] = next
-    if (first === undefined) return this.#look(pull)
-    if (candidates === 1) return this.#askForBlock(pull, first, nowMs)
-    for (const supplier of next) if (supplier.tellsPresence) this.#ask(pull, supplier, 'have', nowMs)
+    if (candidates === 1 && first !== undefined) return this.#askForBlock(pull, first, nowMs)
+    for (const supplier of next) {
+      if (supplier.tellsPresence && supplier.hasPlace) this.#ask(pull, supplier, 'have', nowMs)
+    }
     const batch = pull.tries < oneByOne ? 1 : 2 ** (pull.tries - oneByOne + 1)
     const silent = next.filter((supplier) => !supplier.tellsPresence).slice(0, batch)
     for (const supplier of silent) this.#askForBlock(pull, supplier, nowMs)
@@ -124,8 +129,7 @@ export class Sourcing {
   /** A pull is over: whoever was asked is told. */
   end(pull: Pull): void {
     this.#timed.delete(pull)
-    pull.standsAt?.line.delete(pull)
-    pull.standsAt = undefined
+    leaveLine(pull)
     for (const [supplier, ask] of [...pull.asks]) {
       supplier.cancel(ask)
       this.#moveUp(supplier)
@@ -152,11 +156,6 @@ export class Sourcing {
     }
   }
 
-  #isSource(pull: Pull, supplier: Supplier): boolean {
-    for (const { source } of pull.grants) if (source === supplier) return true
-    return false
-  }
-
   #askForBlock(pull: Pull, supplier: Supplier, nowMs: number): void {
     if (supplier.hasRoom && this.#deps.supplies.freeBytes > 0) {
       pull.tries++
@@ -172,29 +171,37 @@ export class Sourcing {
 
   #ask(pull: Pull, supplier: Supplier, kind: ClientAsk['kind'], nowMs: number): void {
     this.#deps.counters.clientAsks++
+    const dropped = pull.asks.has(supplier) ? undefined : supplier.makePlace()
+    if (dropped !== undefined) this.#lookAt(dropped, nowMs + againMs)
     supplier.ask(pull, kind, nowMs)
   }
 
   /** Sets when a pull is looked at again: when the last one asked has had its time. */
   #look(pull: Pull): void {
+    const others = this.#hasOthers(pull)
     let lookMs = Number.POSITIVE_INFINITY
-    for (const [supplier, ask] of pull.asks) lookMs = Math.min(lookMs, this.#patience(pull, supplier, ask))
+    for (const [supplier, ask] of pull.asks) {
+      lookMs = Math.min(lookMs, patience(pull, supplier, ask, others))
+    }
+    this.#lookAt(pull, lookMs)
+  }
+
+  #lookAt(pull: Pull, lookMs: number): void {
     pull.lookMs = lookMs
     if (lookMs < Number.POSITIVE_INFINITY) this.#timed.add(pull)
     else this.#timed.delete(pull)
   }
 
-  /** Until when an ask is waited for; for one that was denied, when it is made again. */
-  #patience(pull: Pull, supplier: Supplier, ask: ClientAsk): number {
-    if (ask.verdict === 'dont-have') return ask.sentMs + againMs
-    if (ask.slow || ask.verdict === 'have') return Number.POSITIVE_INFINITY
-    if (!this.#isSource(pull, supplier)) return ask.sentMs + staggerMs
-    return Math.max(ask.sentMs, supplier.heardMs) + silentMs
+  /** Whether somebody is left who was not asked. */
+  #hasOthers(pull: Pull): boolean {
+    for (const supplier of this.#candidates(pull)) if (!pull.asks.has(supplier)) return true
+    return false
   }
 
   #lookAgain(pull: Pull, nowMs: number): void {
+    const others = this.#hasOthers(pull)
     for (const [supplier, ask] of [...pull.asks]) {
-      if (this.#patience(pull, supplier, ask) > nowMs) continue
+      if (patience(pull, supplier, ask, others) > nowMs) continue
       if (ask.verdict === 'dont-have') supplier.cancel(ask)
       else supplier.tooSlow(ask)
     }
@@ -206,9 +213,9 @@ export class Sourcing {
     const nowMs = this.#deps.clock.now()
     for (const pull of supplier.line) {
       if (!supplier.hasRoom || this.#deps.supplies.freeBytes <= 0) return
-      supplier.line.delete(pull)
-      pull.standsAt = undefined
-      this.#askForBlock(pull, supplier, nowMs)
+      leaveLine(pull)
+      if (mayBeAsked(pull, supplier)) this.#askForBlock(pull, supplier, nowMs)
+      else this.advance(pull)
     }
     this.#lines.delete(supplier)
   }
@@ -216,4 +223,39 @@ export class Sourcing {
 
 function isOpen(ask: ClientAsk): boolean {
   return ask.verdict === undefined && !ask.slow
+}
+
+/**
+ * Until when an ask is waited for, or, for one that was denied, when it is made again. Who is likely to bring it has
+ * more time: others would bring it a second time.
+ */
+function patience(pull: Pull, supplier: Supplier, ask: ClientAsk, others: boolean): number {
+  if (ask.verdict === 'dont-have') return ask.sentMs + againMs
+  if (ask.slow || ask.verdict === 'have') return Number.POSITIVE_INFINITY
+  if (supplier.usable && (!others || isSource(pull, supplier))) {
+    return Math.max(ask.sentMs, supplier.heardMs) + silentMs
+  }
+  return ask.sentMs + staggerMs
+}
+
+function leaveLine(pull: Pull): void {
+  pull.standsAt?.line.delete(pull)
+  pull.standsAt = undefined
+}
+
+function isSource({ grants }: Pull, supplier: Supplier): boolean {
+  for (const { source } of grants) if (source === supplier) return true
+  return false
+}
+
+/** Whether a client is where one of those is who asked for the grant's DAG. */
+function isAt({ accounts }: Grant, { addresses }: Supplier): boolean {
+  for (const { address } of accounts.keys()) if (addresses.has(address)) return true
+  return false
+}
+
+function mayBeAsked({ grants }: Pull, supplier: Supplier): boolean {
+  if (!supplier.usable) return false
+  for (const grant of grants) if (isAt(grant, supplier)) return true
+  return false
 }

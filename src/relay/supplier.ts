@@ -24,7 +24,7 @@ export interface ClientAsk {
 const windowBytes = 8 * 1024 * 1024
 const mostOpen = 256
 const leastOpen = 4
-/** With those that are slow. Clients of boxo's kind keep 1,024 wants of one peer. */
+/** With those that nobody waits for. Clients of boxo's kind keep 1,024 wants of one peer. */
 const mostAsks = 768
 const firstBlockBytes = 256 * 1024
 const leastBlockBytes = 4 * 1024
@@ -37,8 +37,8 @@ const priority = 1
  * One client as a source of blocks: what it was asked for, and what it is to be told.
  *
  * Invariant: `asks` mirrors what the client keeps of our wants, but for cancels that are still to be sent; `open`
- * counts the asks for a block that are neither answered nor slow, and their bytes are set aside. Memory: `mostAsks` asks, the pulls that
- * stand in line for it (each in one line only), one entry per ask to be sent.
+ * counts the asks for a block that are neither answered nor slow, and their bytes are set aside. Memory: `mostAsks`
+ * asks, the pulls that stand in line for it (each in one line only), one entry per ask to be sent or taken back.
  */
 export class Supplier {
   readonly addresses = new Set<string>()
@@ -56,6 +56,8 @@ export class Supplier {
   readonly #link: Link
   readonly #supplies: Buffers
   readonly #outgoing = new Map<CidKey, OutgoingWant['kind']>()
+  /** Asks that nobody waits for: slow ones, and those that were denied. */
+  readonly #unwaited = new Set<ClientAsk>()
   /** What it was asked for until lately: a block of these is late or a second one, not a wrong one. */
   readonly #past = new CappedMap<MultihashKey, true>(mostPast)
   #blockBytes = firstBlockBytes
@@ -70,17 +72,32 @@ export class Supplier {
     return !this.gone && this.lies < mostLies
   }
 
+  /** Whether it can take one more ask for a block. */
   get hasRoom(): boolean {
+    if (!this.hasPlace) return false
     if (this.open < leastOpen) return true
     return this.open < mostOpen && this.#owedBytes + this.#blockBytes <= windowBytes
+  }
+
+  /** Whether it can take one more ask of any kind: it keeps so many, unless some are in vain. */
+  get hasPlace(): boolean {
+    return this.asks.size < mostAsks || this.#unwaited.size > 0
+  }
+
+  /** Takes back the oldest ask in vain where one more would be too many; returns the pull that it was for. */
+  makePlace(): Pull | undefined {
+    const [oldest] = this.#unwaited
+    if (this.asks.size < mostAsks || oldest === undefined) return undefined
+    this.cancel(oldest)
+    return oldest.pull
   }
 
   /** Asks for a block, or whether it is there. */
   ask(pull: Pull, kind: ClientAsk['kind'], nowMs: number): ClientAsk {
     const earlier = this.asks.get(pull.multihash)
     if (earlier !== undefined) this.#close(earlier)
-    else if (this.asks.size >= mostAsks) this.#dropSlow()
-    const again = earlier !== undefined
+    // A cancel that was not sent is not sent any more, but the client still has the want.
+    const again = earlier !== undefined || this.#outgoing.get(pull.cid) === 'cancel'
     const owedBytes = kind === 'block' ? this.#blockBytes : 0
     const ask: ClientAsk = { pull, kind, sentMs: nowMs, again, owedBytes, verdict: undefined, slow: false }
     this.asks.set(pull.multihash, ask)
@@ -96,12 +113,14 @@ export class Supplier {
   answered(ask: ClientAsk, verdict: ClientAsk['verdict']): void {
     this.#close(ask)
     ask.verdict = verdict
+    if (verdict === 'dont-have') this.#unwaited.add(ask)
   }
 
   /** It takes too long: it does not keep others from being asked, nor itself from being asked for more. */
   tooSlow(ask: ClientAsk): void {
     this.#close(ask)
     ask.slow = true
+    this.#unwaited.add(ask)
   }
 
   /** Takes an ask back. A client that was told remembers a want, so it is told as well. */
@@ -118,6 +137,7 @@ export class Supplier {
   /** The block came from here, which ended it at the client as well. */
   delivered(ask: ClientAsk, bytes: number): void {
     this.#forget(ask)
+    this.#outgoing.delete(ask.pull.cid)
     this.#blockBytes = Math.max(leastBlockBytes, Math.ceil(this.#blockBytes * 0.875 + bytes * 0.125))
   }
 
@@ -149,6 +169,7 @@ export class Supplier {
     this.asks.clear()
     this.line.clear()
     this.#outgoing.clear()
+    this.#unwaited.clear()
     this.open = 0
     this.#owe(-this.#owedBytes)
     return pulls
@@ -161,6 +182,7 @@ export class Supplier {
 
   /** Ends the waiting for an ask, if it was waited for. */
   #close(ask: ClientAsk): void {
+    this.#unwaited.delete(ask)
     if (ask.kind !== 'block' || ask.verdict !== undefined || ask.slow) return
     this.open--
     this.#owe(-ask.owedBytes)
@@ -171,13 +193,5 @@ export class Supplier {
     ask.pull.asks.delete(this)
     this.asks.delete(ask.pull.multihash)
     this.#past.set(ask.pull.multihash, true)
-  }
-
-  #dropSlow(): void {
-    for (const ask of this.asks.values()) {
-      if (!ask.slow && ask.verdict === undefined) continue
-      this.cancel(ask)
-      return
-    }
   }
 }

@@ -8,9 +8,9 @@ import type { World } from '#test/sim/world.ts'
 /** How a backend does a refs; all left out: well. */
 export interface RefsManner {
   /** `hangs`: takes it and does nothing; `refuses`: says at once that it failed. */
-  refs?: 'hangs' | 'refuses'
+  refs?: 'hangs' | 'refuses' | undefined
   /** Fails after so many lines. */
-  failsAfter?: number
+  failsAfter?: number | undefined
   /** Takes so long to keep what it fetched, and fails to with this reason. */
   keep?: { readonly ms: number; readonly failure?: string }
 }
@@ -26,7 +26,8 @@ export class RefsNode {
   readonly asked: SimRefs[] = []
   readonly running = new Set<SimRefs>()
   readonly #dagOf: (query: RefsQuery) => Dag
-  #unreachable = false
+  /** The process runs. */
+  alive = true
 
   constructor(
     name: string,
@@ -55,7 +56,7 @@ export class RefsNode {
           const refs = new SimRefs(this, query, this.#dagOf(query), sink)
           this.asked.push(refs)
           this.running.add(refs)
-          if (this.#unreachable) this.world.after(1, () => refs.lose())
+          if (!this.alive) this.world.after(1, () => refs.lose())
           return refs
         },
         ...(this.manner.keep !== undefined && { keep }),
@@ -70,7 +71,7 @@ export class RefsNode {
 
   /** Like SIGKILL: lanes and calls are cut. */
   kill(): void {
-    this.#unreachable = true
+    this.alive = false
     this.fetcher.crash()
     this.backend.down()
     for (const refs of [...this.running]) this.world.after(1, () => refs.lose())
@@ -78,7 +79,7 @@ export class RefsNode {
 
   /** Starts again, with its blocks or without. */
   start(withBlocks: boolean): void {
-    this.#unreachable = false
+    this.alive = true
     if (!withBlocks) for (const index of [...this.backend.has]) this.backend.remove(index)
     this.backend.up()
   }

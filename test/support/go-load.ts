@@ -21,7 +21,7 @@ export interface GoLoadOptions {
   /** All clients want the same blocks. */
   readonly shared?: boolean
   readonly shuffle?: boolean
-  /** Blocks per client that nobody has, wanted first. */
+  /** Blocks per client that nobody has, wanted first; -1: without end. */
   readonly missing?: number
   readonly sendDontHave?: boolean
   /** `per-message` opens a stream for every message, as js-ipfs does. */
@@ -35,6 +35,10 @@ export interface GoLoadOptions {
   readonly seconds?: number
   /** Start over when done, until `seconds`. */
   readonly loop?: boolean
+  /** After `seconds` want nothing more, and wait for what is outstanding. */
+  readonly settle?: boolean
+  /** Open loop: so many wants per second of all clients together; latencies count from when a want was due. */
+  readonly ratePerSec?: number
   /** Hash every block; default true. */
   readonly verify?: boolean
   /** Never read what comes. */
@@ -52,7 +56,7 @@ export interface GoLoadResult {
   readonly seconds: number
   readonly blocksPerSec: number
   readonly mibPerSec: number
-  /** From the want's sending to its block; null where no block came. */
+  /** From the want's sending to its block or, where it is missing, to its DONT_HAVE; null where none came. */
   readonly p50ms: number | null
   readonly p99ms: number | null
   readonly wanted: number
@@ -92,37 +96,7 @@ export interface GoLoad {
 
 /** Starts a load run; resolves once all clients are connected and the first wants go out. */
 export async function startGoLoad(options: GoLoadOptions): Promise<GoLoad> {
-  const args = [
-    'load',
-    ...flags({
-      peer: options.peer,
-      clients: options.clients,
-      wants: options.wants,
-      blocks: options.blocks,
-      size: options.blockBytes,
-      'block-seed': options.blockSeed,
-      from: options.from,
-      count: options.count,
-      shared: options.shared,
-      shuffle: options.shuffle,
-      missing: options.missing,
-      'send-dont-have': options.sendDontHave,
-      stream: options.stream,
-      protocol: options.protocol,
-      cancels: options.cancels,
-      'lost-after': options.lostAfterMs === undefined ? undefined : `${options.lostAfterMs}ms`,
-      seconds: options.seconds,
-      loop: options.loop,
-      verify: options.verify,
-      slow: options.slow,
-      muxers: options.muxers,
-    }),
-  ]
-  const child = await startProcess(await goBinary(), args, {
-    readyLine: isReadyOrFailed,
-    readyTimeoutMs: 60_000,
-  })
-  if (child.ready.event === 'failed') throw new Error(`go load: ${child.ready.error}`)
+  const child = await startLoadProcess(loadFlags(options))
   return {
     process: child,
     async reached(blocks, timeoutMs) {
@@ -136,6 +110,43 @@ export async function startGoLoad(options: GoLoadOptions): Promise<GoLoad> {
   }
 }
 
+function loadFlags(options: GoLoadOptions): string[] {
+  return flags({
+    peer: options.peer,
+    clients: options.clients,
+    wants: options.wants,
+    blocks: options.blocks,
+    size: options.blockBytes,
+    'block-seed': options.blockSeed,
+    from: options.from,
+    count: options.count,
+    shared: options.shared,
+    shuffle: options.shuffle,
+    missing: options.missing,
+    'send-dont-have': options.sendDontHave,
+    stream: options.stream,
+    protocol: options.protocol,
+    cancels: options.cancels,
+    'lost-after': options.lostAfterMs === undefined ? undefined : `${options.lostAfterMs}ms`,
+    seconds: options.seconds,
+    loop: options.loop,
+    verify: options.verify,
+    slow: options.slow,
+    muxers: options.muxers,
+    settle: options.settle,
+    rate: options.ratePerSec,
+  })
+}
+
+async function startLoadProcess(args: readonly string[]): Promise<TestProcess> {
+  const child = await startProcess(await goBinary(), ['load', ...args], {
+    readyLine: isReadyOrFailed,
+    readyTimeoutMs: 60_000,
+  })
+  if (child.ready.event === 'failed') throw new Error(`go load: ${child.ready.error}`)
+  return child
+}
+
 /** Runs a load to its end. */
 export async function goLoad(options: GoLoadOptions): Promise<GoLoadResult> {
   const run = await startGoLoad(options)
@@ -143,5 +154,104 @@ export async function goLoad(options: GoLoadOptions): Promise<GoLoadResult> {
     return await run.result(options.deadlineMs ?? (options.seconds ?? 0) * 1000 + 120_000)
   } finally {
     await run.stop()
+  }
+}
+
+/** Clients that come with a new identity, want their blocks and go, `clients` at a time. */
+export interface GoChurnOptions
+  extends Pick<
+    GoLoadOptions,
+    'peer' | 'clients' | 'wants' | 'blocks' | 'blockBytes' | 'blockSeed' | 'count' | 'verify' | 'muxers'
+  > {
+  readonly seconds: number
+}
+
+/** What came of them; the counts are those of all visits together. */
+export interface GoChurnResult extends GoLoadResult {
+  readonly visits: number
+  readonly visitsFailed: number
+  /** From dialling to identified. */
+  readonly connectP50ms: number | null
+  readonly connectP99ms: number | null
+}
+
+/** Starts visits; `result` comes when the last visitor has gone. */
+export async function startGoChurn(
+  options: GoChurnOptions,
+): Promise<Omit<GoLoad, 'reached' | 'result'> & { result(timeoutMs: number): Promise<GoChurnResult> }> {
+  const child = await startLoadProcess([...loadFlags(options), '--churn=true'])
+  return {
+    process: child,
+    async result(timeoutMs) {
+      const line = await child.waitFor(({ event }) => event === 'result', timeoutMs)
+      return line as unknown as GoChurnResult
+    },
+    stop: () => child.stop(),
+  }
+}
+
+/** Connections that do nothing. */
+export interface GoIdle {
+  readonly process: TestProcess
+  readonly connections: number
+  stop(): Promise<void>
+}
+
+/** Opens connections and holds them until `stop`. */
+export async function startGoIdle(options: {
+  readonly peer: string
+  readonly connections: number
+  readonly muxers?: string
+}): Promise<GoIdle> {
+  const { peer, connections, muxers } = options
+  const child = await startLoadProcess(flags({ peer, idle: connections, muxers }))
+  return { process: child, connections: Number(child.ready.clients), stop: () => child.stop() }
+}
+
+/** A node that asks whoever it is connected to for what nobody has. */
+export interface GoWant {
+  readonly process: TestProcess
+  /** Where to dial it, with /p2p/…; none when it dialled. */
+  readonly addr: string | undefined
+  /** Resolves with the number of wants sent once it has asked for so long, connecting not included. */
+  asked(seconds: number, timeoutMs: number): Promise<number>
+  result(timeoutMs: number): Promise<GoWantResult>
+  stop(): Promise<void>
+}
+
+/** What such a node did. */
+export interface GoWantResult {
+  readonly wants: number
+  readonly seconds: number
+  readonly firstError: string | null
+  readonly cpuSeconds: number
+}
+
+/** Starts one; without `peer` it listens and begins once `connections` have come. */
+export async function startGoWant(options: {
+  readonly peer?: string
+  readonly connections?: number
+  readonly batch?: number
+  readonly seconds: number
+}): Promise<GoWant> {
+  const child = await startProcess(await goBinary(), ['want', ...flags({ ...options })], {
+    readyLine: isReadyOrFailed,
+  })
+  if (child.ready.event === 'failed') throw new Error(`go want: ${child.ready.error}`)
+  return {
+    process: child,
+    addr: (child.ready.addrs as string[])[0],
+    async asked(seconds, timeoutMs) {
+      const line = await child.waitFor(
+        (line) => line.event === 'progress' && Number(line.seconds) >= seconds,
+        timeoutMs,
+      )
+      return Number(line.wants)
+    },
+    async result(timeoutMs) {
+      const line = await child.waitFor(({ event }) => event === 'result', timeoutMs)
+      return line as unknown as GoWantResult
+    },
+    stop: () => child.stop(),
   }
 }

@@ -54,6 +54,8 @@ export interface GoServeOptions {
   readonly refsErrLine?: boolean
   /** `yamux` (as Kubo), or `yamux,mplex` to let js-ipfs dial it directly. */
   readonly muxers?: string
+  /** Listens over ws too; the address is among `GoServe.addrs`. */
+  readonly ws?: boolean
 }
 
 /** What `/test/stats` of a Go backend answers. */
@@ -115,6 +117,7 @@ export async function startGoServe(options: GoServeOptions = {}): Promise<GoServ
       'corrupt-every': kept.corruptEvery,
       'refs-err-line': kept.refsErrLine,
       muxers: kept.muxers,
+      ws: kept.ws,
     }),
   ])
   const ready = child.ready as unknown as {

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,7 +20,7 @@ import (
 const keptOpen = 512
 
 // want is a node that asks everybody for what nobody has and expects no answer, as a backend does on behalf of
-// its own users: want-haves in messages of -batch, cancelled when -kept newer ones are open. With -peer it dials
+// its own users: want-haves in messages of -batch, cancelled when keptOpen newer ones are. With -peer it dials
 // one peer; else it listens, and begins once -connections are there.
 func want(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("want", flag.ContinueOnError)
@@ -63,7 +65,18 @@ func want(ctx context.Context, args []string) error {
 			}
 		})
 	}
-	asking.Wait()
+	finished := make(chan struct{})
+	go func() { asking.Wait(); close(finished) }()
+	progress := time.NewTicker(250 * time.Millisecond)
+	defer progress.Stop()
+	for running := true; running; {
+		select {
+		case <-progress.C:
+			emit(map[string]any{"event": "progress", "seconds": round(time.Since(started).Seconds()), "wants": sent.Load()})
+		case <-finished:
+			running = false
+		}
+	}
 	line := map[string]any{"event": "result", "wants": sent.Load(), "seconds": round(time.Since(started).Seconds()),
 		"answeredBytes": messages.Load(), "firstError": nil}
 	select {
@@ -127,6 +140,9 @@ func ask(ctx context.Context, node host.Host, id peer.ID, number, batch int, sen
 		}
 		frame = appendWantlist(frame[:0], entries, next == 0)
 		if _, err := stream.Write(frame); err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				return nil // the time is over
+			}
 			return err
 		}
 		sent.Add(int64(batch))

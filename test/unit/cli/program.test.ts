@@ -132,6 +132,18 @@ describe('key', () => {
     expect(again.err).toContain('never overwritten')
   })
 
+  test('lanes shows who dials backends, the same each time, and what tells a Kubo', async () => {
+    const { code, out, cwd } = await call(['key', 'lanes', '--count', '2'])
+    expect(code).toBe(0)
+    const [first = '', second = ''] = [...out.matchAll(/^lane \d+ +(12D3KooW\w+)$/gm)].map(
+      ([, id = '']) => id,
+    )
+    expect(new Set([first, second, '']).size).toBe(3)
+    expect(out).toContain(`ipfs config --json Peering.Peers '[{"ID":"${first}"},{"ID":"${second}"}]'`)
+    expect((await call(['key', 'lanes', '--count', '2'], {}, { cwd })).out).toBe(out)
+    expect((await call(['key', 'lanes', '--count', '17'], {}, { cwd })).err).toContain('from 1 to 16')
+  })
+
   test('import takes a file or standard input and keeps it', async () => {
     const key = await createKey('rsa')
     const stdin = new TextEncoder().encode(JSON.stringify({ Identity: { PrivKey: keyToBase64(key) } }))

@@ -44,6 +44,38 @@ describe('an entry is refused', () => {
   })
 })
 
+describe('a gateway', () => {
+  test.each([
+    ['http://h:5001;gateway=http://h:8080', 'http://h:8080'],
+    ['http://h:5001 ; gateway = HTTPS://G.example/base/ ', 'https://g.example/base'],
+    [`/ip4/10.0.0.1/tcp/4001/p2p/${peer};gateway=http://10.0.0.1:8080/`, 'http://10.0.0.1:8080'],
+  ])('%s', (text, gateway) => {
+    const parsed = parseBackend(text)
+    expect(parsed).toMatchObject({ ok: true, value: { gateway } })
+    expect(parsed.ok && parsed.value.name).not.toContain('gateway')
+  })
+
+  test.each([
+    ['http://h:5001;gateway', 'not a URL'],
+    ['http://h:5001;gateway=', 'not a URL'],
+    ['http://h:5001;gateway=h:8080', 'not a URL'],
+    ['http://h:5001;gateway=http://h:0', 'port 0'],
+    ['http://h:5001;gateway=http://h/?x', '? or #'],
+    ['http://h:5001;gateway=http://u:p@h', 'no password'],
+    ['http://h:5001;gateway=http://a;gateway=http://b', 'twice'],
+    ['http://h:5001;gatewya=http://h', 'is it "gateway"?'],
+  ])('%s is refused', (text, why) => {
+    const parsed = parseBackend(text)
+    expect(parsed.ok ? '' : parsed.reason).toContain(why)
+  })
+
+  test('its password, which it must not have, is never shown', () => {
+    const text = 'http://h:5001;gateway=http://u:hunter2@g,http://u:hunter2@h:5001;gateway=http://g'
+    expect(maskBackends(text)).not.toContain('hunter2')
+    expect(JSON.stringify(parseBackends(text).faults)).not.toContain('hunter2')
+  })
+})
+
 test('a list keeps its order and finds every fault', () => {
   const { value, faults } = parseBackends(`http://a:5001, /ip4/10.0.0.1/tcp/1/p2p/${peer} ,http://b:5001`)
   expect(faults).toEqual([])

@@ -392,6 +392,7 @@ test('places are found however wrong the rest is, and wrong places are not', () 
 /** What else must be set where one variable is. */
 const neededBy: Record<string, Environment> = {
   KITSUNE_PROXY_PROTOCOL: { KITSUNE_TRUSTED_PROXIES: '10.0.0.5' },
+  KITSUNE_REPLICAS: { KITSUNE_BACKENDS: 'http://10.0.0.11:5001,http://10.0.0.12:5001' },
 }
 
 test('the schema keeps its own rules: the names of issue 3, and examples that are taken', () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { multiaddr } from '@multiformats/multiaddr'
-import { addressGroup, publicOnly, remoteHost } from '#src/p2p/addresses.ts'
+import { addressGroup, plainHost, publicOnly, remoteHost } from '#src/p2p/addresses.ts'
 
 test('an IPv4 address is a group of its own, also when mapped into IPv6', () => {
   expect(addressGroup('192.0.2.7')).toBe('192.0.2.7')
@@ -23,6 +23,23 @@ test('one IPv6 /64 is one group, however it is written', () => {
   expect(addressGroup('::1')).toBe('0:0:0:0::/64')
   expect(addressGroup('64:ff9b::192.0.2.7')).toBe('64:ff9b:0:0::/64')
 })
+
+test.each([
+  ['192.0.2.1', '192.0.2.1'],
+  ['::ffff:192.0.2.1', '192.0.2.1'],
+  ['0:0:0:0:0:FFFF:c000:201', '192.0.2.1'],
+  ['::', '::'],
+  ['0:0:0:0:0:0:0:1', '::1'],
+  ['2001:0DB8:0:0:1:0:0:1', '2001:db8::1:0:0:1'],
+  ['2001:db8:0:1:1:1:1:1', '2001:db8:0:1:1:1:1:1'],
+  ['1:0:0:2:0:0:0:3', '1:0:0:2::3'],
+  ['10:0:0:0:0:0:0:10', '10::10'],
+  ['fe80::1%eth0', 'fe80::1'],
+  ['192.0.2.01', undefined],
+  ['192.0.2.1:80', undefined],
+  ['node0.example.org', undefined],
+  ['', undefined],
+])('%j is written as %j', (text, host) => expect(plainHost(text)).toBe(host))
 
 test('the host of a multiaddr is what it begins with', () => {
   expect(remoteHost(multiaddr('/ip4/192.0.2.7/tcp/1/ws'))).toBe('192.0.2.7')
