@@ -1,6 +1,13 @@
 /** Tables for a terminal. All of it is pure. */
 import { perCpuSecond } from './case.ts'
-import { type CaseResult, type Figure, isDisturbed, type Run, type SubjectKind } from './results.ts'
+import {
+  type CaseResult,
+  type Figure,
+  isDisturbed,
+  type Run,
+  type SubjectKind,
+  type Unit,
+} from './results.ts'
 import { median, spread } from './statistics.ts'
 
 /** What stands behind a figure while which others used the machine. */
@@ -36,51 +43,43 @@ export function formatFigure(figure: Figure): string {
   return `${formatNumber(middle)}${range}${unit}${figure.disturbed ? ` ${disturbedMark}` : ''}`
 }
 
-const header = (unit: string): string[] => [
-  '',
-  'blocks/s',
-  'MiB/s',
-  'p50 ms',
-  'p99 ms',
-  'lost',
-  'wrong',
-  'CPU s',
-  `${unit}/CPU-s`,
-  'peak MiB',
-]
-
-/** Returns one case as lines: a row for each subject (medians of its rounds), then the figures. */
-export function caseLines(result: CaseResult): string[] {
-  const subjects = [...new Set(result.runs.map(({ subject }) => subject))]
-  const rows = subjects.map((subject) => subjectRow(result, subject))
-  const shown = rows.length === 0 ? [] : alignRows([header(result.unit), ...rows])
-  const figures = result.figures.map((figure) => [`${figure.title}:`, formatFigure(figure)])
-  return [
-    `${result.name} · ${result.title}`,
-    ...shown,
-    ...alignRows(figures).map((line) => line),
-    ...result.notes.map((note) => `(${note})`),
-    ...result.faults.map((fault) => `✘ ${fault}`),
-  ].map((line, i) => (i === 0 ? line : `  ${line}`))
+/** Returns the heads of the columns of `subjectCells`. */
+export function subjectHeader(unit: Unit): string[] {
+  // Not every case is about blocks: what it counts is what is shown.
+  const counted = unit === 'MiB' ? 'blocks' : unit
+  return [`${counted}/s`, 'MiB/s', 'p50 ms', 'p99 ms', 'lost', 'wrong', 'CPU s', `${unit}/CPU-s`, 'peak MiB']
 }
 
-function subjectRow(result: CaseResult, subject: SubjectKind): string[] {
-  const all = result.runs.filter((run) => run.subject === subject)
+/** Returns what a subject did in a case, medians of its rounds; losses are those of all rounds together. */
+export function subjectCells({ runs, unit }: CaseResult, subject: SubjectKind): string[] {
+  const all = runs.filter((run) => run.subject === subject)
   const counted = all.filter(({ round }) => round > 0)
   const of = (read: (run: Run) => number | null): string =>
     formatNumber(median(counted.map(read).filter((value) => value !== null)))
   const sum = (read: (run: Run) => number): string => String(all.reduce((total, run) => total + read(run), 0))
   return [
-    subject,
-    // Not every case is about blocks: what it counts is what is shown.
-    of((run) => (run.blocks > 0 ? run.blocks : run.work) / run.seconds),
+    of((run) => (unit === 'MiB' ? run.blocks : run.work) / run.seconds),
     of((run) => run.bytes / run.seconds / 2 ** 20),
     of((run) => run.p50Ms),
     of((run) => run.p99Ms),
     sum((run) => run.lost),
     sum((run) => run.wrong),
     of((run) => run.cpuSeconds),
-    formatNumber(median([...perCpuSecond(result.runs, subject).values()])),
+    formatNumber(median([...perCpuSecond(runs, subject).values()])),
     of((run) => run.peakBytes / 2 ** 20) + (isDisturbed(counted) ? ` ${disturbedMark}` : ''),
   ]
+}
+
+/** Returns one case as lines: a row for each subject, then the figures. */
+export function caseLines(result: CaseResult): string[] {
+  const subjects = [...new Set(result.runs.map(({ subject }) => subject))]
+  const rows = subjects.map((subject) => [subject, ...subjectCells(result, subject)])
+  const figures = result.figures.map((figure) => [`${figure.title}:`, formatFigure(figure)])
+  const lines = [
+    ...(rows.length === 0 ? [] : alignRows([['', ...subjectHeader(result.unit)], ...rows])),
+    ...alignRows(figures),
+    ...result.notes.map((note) => `(${note})`),
+    ...result.faults.map((fault) => `✘ ${fault}`),
+  ]
+  return [`${result.name} · ${result.title}`, ...lines.map((line) => `  ${line}`)]
 }

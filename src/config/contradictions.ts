@@ -92,7 +92,7 @@ function delegates(values: Values, given: ReadonlyMap<VariableKey, Given>): Prob
     return [problem('rpcAllow', calls.join(','), message)]
   }
   // The preset has it for those who can serve it; who names it wants it.
-  const named = given.get('rpcAllow')?.text.split(',').some((item) => item.includes('routing/v1')) === true
+  const named = given.get('rpcAllow')?.text.includes('routing/v1') === true
   if (!named || backends.some(({ gateway }) => gateway !== undefined)) return []
   const message = `needs a backend with ;gateway=http://host:8080, and ${schema.backends.name} has none`
   return [problem('rpcAllow', 'routing/v1', message)]

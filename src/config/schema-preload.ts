@@ -100,7 +100,7 @@ export const preloadVariables = {
     name: 'KITSUNE_PRELOAD_BYTES_TOTAL',
     description: 'The same for all refs that are under way.',
     default: '64GiB',
-    example: '1TiB',
+    example: '512GiB',
     ...sizes,
   }),
   preloadBlocks: variable({

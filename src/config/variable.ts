@@ -2,7 +2,16 @@ import * as v from 'valibot'
 import type { Parsed } from '#src/config/parsed.ts'
 
 /** The headings under which variables are listed, in this order. */
-export const sections = ['Backends', 'Identity', 'Addresses', 'Operation', 'Misses', 'Preload', 'Delegates', 'Limits'] as const
+export const sections = [
+  'Backends',
+  'Identity',
+  'Addresses',
+  'Operation',
+  'Misses',
+  'Preload',
+  'Delegates',
+  'Limits',
+] as const
 export type Section = (typeof sections)[number]
 
 /** One variable of the environment: all that --help, the README, `validate` and the loader know about it. */

@@ -54,7 +54,9 @@ export function parseCidText(text: string): Parsed<CID> {
   if (text.length > maxCidCharacters) return refused(`has a CID of more than ${maxCidCharacters} characters`)
   try {
     const base = Object.values(bases).find(({ prefix }) => prefix !== '\0' && text.startsWith(prefix))
-    const cid = base === undefined ? CID.parse(text) : CID.parse(text, base.decoder)
+    const parsed = base === undefined ? CID.parse(text) : CID.parse(text, base.decoder)
+    // From its bytes: one that was parsed writes itself as it was written, stray padding included.
+    const cid = CID.decode(parsed.bytes)
     // A CID of the library that is none for Bitswap is still worth a better reason than this.
     if (parseCid(cid.bytes) !== 'bad-cid' || cid.multihash.size < 20) return taken(cid)
   } catch {

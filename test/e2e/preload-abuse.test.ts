@@ -77,7 +77,7 @@ describe.skipIf(!requirePeer('go'))('preload under abuse', () => {
   }
 
   describe('one client among others at its address', () => {
-    test.each(['wrong', 'denies', 'silent', 'trickle'] as const)(
+    test.each(['wrong', 'denies', 'boasts', 'silent', 'trickle'] as const)(
       'that is %s does not keep an honest one from being persisted',
       async (manner) => {
         for (const first of ['liar', 'honest']) {
@@ -105,7 +105,7 @@ describe.skipIf(!requirePeer('go'))('preload under abuse', () => {
       expect(after - before).toBeGreaterThan(0)
     }, 30_000)
 
-    test.each(['silent', 'trickle'] as const)(
+    test.each(['boasts', 'silent', 'trickle'] as const)(
       'that is alone and %s ends in an error in time',
       async (manner) => {
         const dag = aDag()
@@ -226,6 +226,21 @@ describe.skipIf(!requirePeer('go'))('preload under abuse', () => {
       expect(second.handedOut.size).toBeGreaterThan(0)
     }, 30_000)
   })
+
+  test('a client over IPv6 is known by its network, in both of its connections', async () => {
+    const other = keep(
+      await startEdgeProcess({
+        from: 'binary',
+        backends: rpcs,
+        env: { KITSUNE_LISTEN: '/ip6/::1/tcp/0,/ip6/::1/tcp/0/ws', KITSUNE_PRELOAD_WAIT: '3s' },
+      }),
+    )
+    await other.untilReady()
+    const dag = aDag()
+    keep(await startRawBrowser(other.tcp, { blocks: dag.blocks }))
+    const { port } = new URL(other.web)
+    await expectPersisted(dag, await refs({ web: `http://[::1]:${port}`, arg: `${dag.root}` }), rpcs)
+  }, 30_000)
 
   test('forty pages behind one address, each with its own content, at once', async () => {
     const pages = await Promise.all(

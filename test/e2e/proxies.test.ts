@@ -3,13 +3,7 @@ import { type Bystander, startBystander } from '#test/support/bystander.ts'
 import { type EdgeProcess, startEdgeProcess } from '#test/support/edge.ts'
 import { keepUntilAfterEach } from '#test/support/keep.ts'
 import { requirePeer } from '#test/support/peers.ts'
-import {
-  type Doors,
-  nginxStreamAvailable,
-  type RunningProxy,
-  startHaproxy,
-  startNginx,
-} from '#test/support/proxies.ts'
+import { type Doors, type RunningProxy, startHaproxy, startNginx } from '#test/support/proxies.ts'
 import { startRawClient } from '#test/support/raw-client.ts'
 import { until } from '#test/unit/p2p/front-under-test.ts'
 import { rawSocket, upgradeRequest } from '#test/unit/p2p/web-under-test.ts'
@@ -21,7 +15,7 @@ import { rawSocket, upgradeRequest } from '#test/unit/p2p/web-under-test.ts'
 
 const haveHaproxy = requirePeer('haproxy')
 const haveNginx = requirePeer('nginx')
-const haveNginxStream = haveNginx && nginxStreamAvailable()
+const haveNginxStream = requirePeer('nginx-stream')
 
 /** Per address; the load balancer's own checks take a place or two of its own. */
 const places = 4

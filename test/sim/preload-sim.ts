@@ -189,10 +189,12 @@ export class PreloadSim {
     for (const node of this.nodes) this.mostBackWants = Math.max(this.mostBackWants, node.backend.relayed.wants.size)
     const allowedMs = this.options.preload.waitMs + 2_000
     for (const call of this.calls) {
-      if (!call.open || nowMs - call.startedMs < allowedMs) continue
+      if (!call.open || call.readsSlowly || nowMs - call.startedMs < allowedMs) continue
       let lastMs = call.startedMs
       for (const index of call.dag.indices) lastMs = Math.max(lastMs, this.#cameAt.get(index) ?? 0)
-      for (const node of this.nodes) lastMs = Math.max(lastMs, node.fetcher.cameMs)
+      for (const { fetcher } of this.nodes) {
+        lastMs = Math.max(lastMs, fetcher.cameMs, fetcher.wantedMs.get(call.dag.root.index) ?? 0)
+      }
       for (const refs of this.#works(call)) lastMs = Math.max(lastMs, refs.startedMs, refs.spokeMs ?? 0)
       if (nowMs - lastMs > allowedMs) this.verdicts.fail(`a call goes on ${nowMs - lastMs} ms after its last progress`)
     }

@@ -57,6 +57,10 @@ export class SimCall {
     return this.endedMs === undefined
   }
 
+  get readsSlowly(): boolean {
+    return this.#manner.readsAfterMs !== undefined
+  }
+
   get done(): boolean {
     return this.end?.kind === 'done'
   }

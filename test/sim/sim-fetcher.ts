@@ -39,7 +39,8 @@ export class SimFetcher implements Wanting {
   readonly #dags: Dags
   readonly #wants = new Map<number, Want>()
   readonly #sessions = new Set<Session>()
-  readonly #ever = new Set<number>()
+  /** What it ever wanted, with when it last began to. */
+  readonly wantedMs = new Map<number, number>()
   readonly #outgoing = new Map<number, Map<string, WireEntry>>()
 
   constructor(world: World, dags: Dags) {
@@ -61,7 +62,7 @@ export class SimFetcher implements Wanting {
     const want = known ?? { index, sessions: new Set(), told: new Map() }
     want.sessions.add(session)
     this.#wants.set(index, want)
-    this.#ever.add(index)
+    this.wantedMs.set(index, this.#world.now())
     this.#ask(session, want)
   }
 
@@ -88,7 +89,7 @@ export class SimFetcher implements Wanting {
     for (const bytes of blocks) {
       const block = this.#dags.content.withBytes(bytes)
       if (block === undefined) return this.node.verdicts.fail('wrong bytes at a backend')
-      if (!this.#ever.has(block.index)) this.node.verdicts.fail('a block that a backend never wanted')
+      if (!this.wantedMs.has(block.index)) this.node.verdicts.fail('a block that a backend never wanted')
       if (this.node.has.has(block.index)) this.surplus++
       else this.node.add(block.index)
       this.#came(block.index, slot)

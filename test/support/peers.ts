@@ -5,13 +5,17 @@
 import { chromiumAvailable } from '#test/support/chromium.ts'
 import { goAvailable } from '#test/support/go-peer.ts'
 import { jsIpfsAvailable } from '#test/support/js-ipfs-peer.ts'
-import { haproxyAvailable, nginxAvailable } from '#test/support/proxies.ts'
+import { haproxyAvailable, nginxAvailable, nginxStreamAvailable } from '#test/support/proxies.ts'
 
 const peers = {
   go: { available: goAvailable, needs: 'go on PATH' },
   chromium: { available: chromiumAvailable, needs: "Debian's chromium, and openssl on PATH" },
   'js-ipfs': { available: jsIpfsAvailable, needs: 'Node >=20 <23 as node on PATH' },
   haproxy: { available: haproxyAvailable, needs: 'haproxy on PATH (Debian package haproxy)' },
+  'nginx-stream': {
+    available: nginxStreamAvailable,
+    needs: 'the Debian packages nginx-light and libnginx-mod-stream',
+  },
   nginx: { available: nginxAvailable, needs: 'nginx on PATH (Debian package nginx-light)' },
 } as const
 

@@ -34,11 +34,9 @@ export function nginxAvailable(): boolean {
   return spawnSync('nginx', ['-v']).status === 0
 }
 
-/** Whether nginx has its stream module, which is a package of its own that few have; says so where it has not. */
+/** Whether nginx has its stream module, which is a package of its own. */
 export function nginxStreamAvailable(): boolean {
-  if (existsSync('/usr/lib/nginx/modules/ngx_stream_module.so')) return true
-  console.error('skipped: nginx-stream.conf needs the Debian package libnginx-mod-stream')
-  return false
+  return nginxAvailable() && existsSync('/usr/lib/nginx/modules/ngx_stream_module.so')
 }
 
 /** Starts HAProxy in front of an edge; `version` is that of the PROXY protocol. */

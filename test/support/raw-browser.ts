@@ -23,10 +23,18 @@ export interface EdgeWant {
 /**
  * How a browser answers. `honest`: blocks and presences, as Bitswap 1.2 has them. `js-ipfs`: the same as ipfs-core
  * 0.18.1 does it, over mplex and with small blocks instead of HAVE. `old-js-ipfs`: Bitswap 1.1, which knows blocks
- * only. `wrong`: other bytes under the right prefix. `denies`: DONT_HAVE for all. `silent`: nothing. `trickle`: the
+ * only. `wrong`: other bytes under the right prefix. `denies`: DONT_HAVE for all. `boasts`: HAVE for all, and never a block. `silent`: nothing. `trickle`: the
  * beginning of a block, then a byte a second.
  */
-export type Manner = 'honest' | 'js-ipfs' | 'old-js-ipfs' | 'wrong' | 'denies' | 'silent' | 'trickle'
+export type Manner =
+  | 'honest'
+  | 'js-ipfs'
+  | 'old-js-ipfs'
+  | 'wrong'
+  | 'denies'
+  | 'boasts'
+  | 'silent'
+  | 'trickle'
 
 /** How a browser is made. */
 export interface RawBrowserOptions extends Pick<BitswapHostOptions, 'privateKey' | 'localAddress'> {
@@ -122,6 +130,7 @@ export async function startRawBrowser(address: string, options: RawBrowserOption
   const reply = async (to: Connection, wants: readonly OpenWant[]) => {
     if (manner === 'silent') return
     if (manner === 'denies') return send(to, { dontHaves: wants.map(({ cid }) => cid.bytes) })
+    if (manner === 'boasts') return send(to, { haves: wants.map(({ cid }) => cid.bytes) })
     const has = wants.filter(({ cid }) => contents.has(keyOf(cid)))
     const asBlock = ({ cid, have }: OpenWant): boolean =>
       !have || (manner === 'js-ipfs' && (contents.get(keyOf(cid))?.length ?? 0) <= smallBlockBytes)

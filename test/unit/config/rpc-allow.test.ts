@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
-import { parseRpcAllow, rpcCommands } from '#src/config/rpc-allow.ts'
-import { loadConfig } from '#src/config/load.ts'
 import type { Machine } from '#src/config/environment.ts'
+import { loadConfig } from '#src/config/load.ts'
+import { parseRpcAllow, rpcCommands } from '#src/config/rpc-allow.ts'
 
 const delegates = [
   'block/stat',

@@ -8,8 +8,8 @@ import { createPublic, type PublicApp, type PublicOutcome } from '#src/http/publ
 import type { RpcTarget } from '#src/rpc/answers.ts'
 import { keepUntilAfterEach } from '#test/support/keep.ts'
 import { until } from '#test/unit/p2p/front-under-test.ts'
-import { untilSettled } from '#test/unit/rpc/settled.ts'
 import { chunk, chunkedHead, startRawBackend, whole } from '#test/unit/rpc/raw-backend.ts'
+import { untilSettled } from '#test/unit/rpc/settled.ts'
 
 const keep = keepUntilAfterEach()
 const cid = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
@@ -67,10 +67,12 @@ async function serve(answer: Answer): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-const json = (value: unknown, status = 200, headers: Record<string, string> = {}): Answer => (_, response) => {
-  response.writeHead(status, { 'content-type': 'application/json', 'x-chunked-output': '1', ...headers })
-  response.end(`${JSON.stringify(value)}\n`)
-}
+const json =
+  (value: unknown, status = 200, headers: Record<string, string> = {}): Answer =>
+  (_, response) => {
+    response.writeHead(status, { 'content-type': 'application/json', 'x-chunked-output': '1', ...headers })
+    response.end(`${JSON.stringify(value)}\n`)
+  }
 
 function depsFor(target: RpcTarget | undefined, more: Partial<DelegatesDeps> = {}): DelegatesDeps {
   const choose = (key: string) => {
@@ -97,35 +99,62 @@ function appFor(target: RpcTarget | undefined, more: Partial<DelegatesDeps> = {}
   })
 }
 
-const ask = async (app: PublicApp, path: string, init: RequestInit = { method: 'POST' }, from = '203.0.113.7') =>
-  app.fetch(new Request(`http://edge${path}`, init), { remoteAddress: from })
+const ask = async (
+  app: PublicApp,
+  path: string,
+  init: RequestInit = { method: 'POST' },
+  from = '203.0.113.7',
+) => app.fetch(new Request(`http://edge${path}`, init), { remoteAddress: from })
 const findprovs = `/api/v0/dht/findprovs?arg=${cid}`
 
 describe('a command', () => {
-  test.each(['GET', 'POST'])('by %s goes to a backend by POST, under the name of today, and back', async (method) => {
-    const event = { Extra: '', ID: '', Responses: [{ Addrs: ['/ip4/1.2.3.4/tcp/1'], ID: 'OTHER' }], Type: 4 }
-    const url = await serve(json(event))
-    const headers = { authorization: 'Bearer theirs', cookie: 'a=b', 'x-forwarded-for': '1.2.3.4', origin: 'https://x' }
-    const response = await ask(
-      appFor({ url, authorization: 'Bearer ours' }),
-      `${findprovs}&timeout=30s&stream-channels=true`,
-      { method, headers },
-    )
-    expect([response.status, await response.json()]).toEqual([200, event])
-    expect(seen[0]).toMatchObject({
-      method: 'POST',
-      url: `/api/v0/routing/findprovs?arg=${cid}&num-providers=20&timeout=30000ms`,
-      body: '',
-    })
-    expect(seen[0]?.headers.authorization).toBe('Bearer ours')
-    expect(Object.keys(seen[0]?.headers ?? {}).sort()).toEqual(['authorization', 'connection', 'content-length', 'host'])
-    expect(keys).toEqual([cid])
-    expect(counts).toEqual(['served'])
-  })
+  test.each(['GET', 'POST'])(
+    'by %s goes to a backend by POST, under the name of today, and back',
+    async (method) => {
+      const event = {
+        Extra: '',
+        ID: '',
+        Responses: [{ Addrs: ['/ip4/1.2.3.4/tcp/1'], ID: 'OTHER' }],
+        Type: 4,
+      }
+      const url = await serve(json(event))
+      const headers = {
+        authorization: 'Bearer theirs',
+        cookie: 'a=b',
+        'x-forwarded-for': '1.2.3.4',
+        origin: 'https://x',
+      }
+      const response = await ask(
+        appFor({ url, authorization: 'Bearer ours' }),
+        `${findprovs}&timeout=30s&stream-channels=true`,
+        { method, headers },
+      )
+      expect([response.status, await response.json()]).toEqual([200, event])
+      expect(seen[0]).toMatchObject({
+        method: 'POST',
+        url: `/api/v0/routing/findprovs?arg=${cid}&num-providers=20&timeout=30000ms`,
+        body: '',
+      })
+      expect(seen[0]?.headers.authorization).toBe('Bearer ours')
+      expect(Object.keys(seen[0]?.headers ?? {}).sort()).toEqual([
+        'authorization',
+        'connection',
+        'content-length',
+        'host',
+      ])
+      expect(keys).toEqual([cid])
+      expect(counts).toEqual(['served'])
+    },
+  )
 
   test('of what a backend says about itself only how to read the answer is passed on', async () => {
     const url = await serve(
-      json({ Path: '/ipfs/x' }, 200, { server: 'kubo/0.42', 'set-cookie': 'a=b', 'x-backend': '10.0.0.1', authorization: 'x' }),
+      json({ Path: '/ipfs/x' }, 200, {
+        server: 'kubo/0.42',
+        'set-cookie': 'a=b',
+        'x-backend': '10.0.0.1',
+        authorization: 'x',
+      }),
     )
     const response = await ask(appFor({ url }), `/api/v0/resolve?arg=${cid}`)
     expect(await response.json()).toEqual({ Path: '/ipfs/x' })
@@ -137,7 +166,10 @@ describe('a command', () => {
   test('this edge stands in for its backends', async () => {
     const url = await serve(json({ Type: 4, Responses: [{ ID: 'BACK', Addrs: ['/ip4/10.0.0.1/tcp/4001'] }] }))
     const response = await ask(appFor({ url }), findprovs)
-    expect(await response.json()).toEqual({ Type: 4, Responses: [{ ID: 'EDGE', Addrs: ['/dns4/edge/tcp/1'] }] })
+    expect(await response.json()).toEqual({
+      Type: 4,
+      Responses: [{ ID: 'EDGE', Addrs: ['/dns4/edge/tcp/1'] }],
+    })
   })
 
   test('lines come as they are said', async () => {
@@ -159,7 +191,10 @@ describe('a command', () => {
     const url = await serve(json({ Type: 5 }))
     const form = new FormData()
     form.append('file', new Blob(['record']), 'value')
-    const response = await ask(appFor({ url }), `/api/v0/dht/put?arg=/ipns/${peer}`, { method: 'POST', body: form })
+    const response = await ask(appFor({ url }), `/api/v0/dht/put?arg=/ipns/${peer}`, {
+      method: 'POST',
+      body: form,
+    })
     expect(response.status).toBe(200)
     expect(seen[0]?.url).toStartWith('/api/v0/routing/put?')
     expect(seen[0]?.headers['content-type']).toStartWith('multipart/form-data')
@@ -234,7 +269,10 @@ describe('a backend that', () => {
   ])('says no with %d: its words, made fit for clients', async (status, said, words) => {
     const url = await serve(json({ Message: said, Code: 0, Type: 'error' }, status))
     const response = await ask(appFor({ url, authorization: 'Bearer s3cret' }), findprovs)
-    expect([response.status, await response.json()]).toMatchObject([status, { Message: words, Type: 'error' }])
+    expect([response.status, await response.json()]).toMatchObject([
+      status,
+      { Message: words, Type: 'error' },
+    ])
   })
 
   test.each([
@@ -253,7 +291,9 @@ describe('a backend that', () => {
   })
 
   test('breaks off: the answer ends in an error', async () => {
-    const { url } = keep(await startRawBackend((socket) => socket.end(chunkedHead + chunk('{"Type":0}\n{"Ty'))))
+    const { url } = keep(
+      await startRawBackend((socket) => socket.end(chunkedHead + chunk('{"Type":0}\n{"Ty'))),
+    )
     const lines = (await (await ask(appFor({ url }), findprovs)).text()).trimEnd().split('\n')
     expect(lines.map((line) => JSON.parse(line))).toEqual([
       { Type: 0 },
@@ -262,7 +302,9 @@ describe('a backend that', () => {
   })
 
   test('sends what is no JSON: it is not passed on', async () => {
-    const { url, closed } = keep(await startRawBackend((socket) => socket.write(chunkedHead + chunk('at 10.0.0.1\n'))))
+    const { url, closed } = keep(
+      await startRawBackend((socket) => socket.write(chunkedHead + chunk('at 10.0.0.1\n'))),
+    )
     const text = await (await ask(appFor({ url }), findprovs)).text()
     expect(text).not.toContain('10.0')
     expect(text).toContain('"Type":"error"')
@@ -321,7 +363,10 @@ describe('a client that', () => {
     for (const text of ['', chunkedHead + chunk('{"Type":0}\n')]) {
       const backend = keep(await startRawBackend((socket) => socket.write(text)))
       const controller = new AbortController()
-      const answer = ask(appFor({ url: backend.url }), findprovs, { method: 'POST', signal: controller.signal })
+      const answer = ask(appFor({ url: backend.url }), findprovs, {
+        method: 'POST',
+        signal: controller.signal,
+      })
       await until(() => backend.requests.length === 1)
       if (text === '') controller.abort()
       else await (await answer).body!.cancel()
@@ -364,7 +409,9 @@ describe('a client that', () => {
     const refused = await ask(app, findprovs, { method: 'POST' }, '203.0.113.1')
     expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '5'])
     expect(await refused.json()).toMatchObject({ Code: 3, Type: 'error' })
-    const theirs = Array.from({ length: 56 }, (_, i) => ask(app, findprovs, { method: 'POST' }, `203.0.113.${10 + (i % 7)}`))
+    const theirs = Array.from({ length: 56 }, (_, i) =>
+      ask(app, findprovs, { method: 'POST' }, `203.0.113.${10 + (i % 7)}`),
+    )
     await until(() => seen.length === 64)
     expect((await ask(app, findprovs, { method: 'POST' }, '203.0.113.99')).status).toBe(429)
     release.resolve()
@@ -401,7 +448,9 @@ describe('/routing/v1', () => {
         etag: '"x"',
         server: 'kubo',
       })
-      response.end(JSON.stringify({ Providers: [{ Schema: 'peer', ID: 'BACK', Addrs: ['/ip4/10.0.0.1/tcp/4001'] }] }))
+      response.end(
+        JSON.stringify({ Providers: [{ Schema: 'peer', ID: 'BACK', Addrs: ['/ip4/10.0.0.1/tcp/4001'] }] }),
+      )
     })
     const headers = { accept: 'application/json', authorization: 'Bearer theirs' }
     const response = await ask(appFor({ url }), `${providers}?filter-protocols=unknown`, { headers })

@@ -28,12 +28,24 @@ test('one that answers a query becomes this edge, with nothing added', () => {
 })
 
 test('an address that leads through one of them is left out', () => {
-  const addrs = ['/ip4/10.0.0.1/tcp/4001/p2p/BACK1/p2p-circuit', '/ip4/10.0.0.1/tcp/1/ipfs/BACK2', '/ip4/1.2.3.4/tcp/1']
+  const addrs = [
+    '/ip4/10.0.0.1/tcp/4001/p2p/BACK1/p2p-circuit',
+    '/ip4/10.0.0.1/tcp/1/ipfs/BACK2',
+    '/ip4/1.2.3.4/tcp/1',
+  ]
   expect(of({ ID: 'OTHER', Addrs: addrs })).toEqual({ ID: 'OTHER', Addrs: ['/ip4/1.2.3.4/tcp/1'] })
 })
 
 test('answers about something else stay as they are', () => {
-  for (const value of [{ Key: 'bafy', Size: 7 }, { Path: '/ipfs/BACK1' }, [], 'x', 7, null, { ID: 7, Addrs: 'x' }]) {
+  for (const value of [
+    { Key: 'bafy', Size: 7 },
+    { Path: '/ipfs/BACK1' },
+    [],
+    'x',
+    7,
+    null,
+    { ID: 7, Addrs: 'x' },
+  ]) {
     expect(of(value)).toEqual(value)
   }
 })

@@ -132,7 +132,9 @@ test('a query that is too long is refused, by the API or the port, and costs nob
 })
 
 test('HEAD is 405, and the connection goes on', async () => {
-  const { received } = dial(`HEAD /api/v0/refs?arg=${cid} HTTP/1.1\r\nHost: x\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n`)
+  const { received } = dial(
+    `HEAD /api/v0/refs?arg=${cid} HTTP/1.1\r\nHost: x\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n`,
+  )
   await until(() => received().endsWith('ok'))
   expect(received()).toStartWith('HTTP/1.1 405')
   expect(refs.calls).toEqual([])

@@ -38,7 +38,11 @@ function expectOpen(response: Response): void {
 async function expectKubo(response: Response, status: number, message: string, code: number): Promise<void> {
   expect(response.status).toBe(status)
   expect(response.headers.get('content-type')).toBe('application/json')
-  expect(await response.json()).toEqual({ Message: expect.stringContaining(message), Code: code, Type: 'error' })
+  expect(await response.json()).toEqual({
+    Message: expect.stringContaining(message),
+    Code: code,
+    Type: 'error',
+  })
   expectOpen(response)
 }
 
@@ -102,30 +106,33 @@ describe('everything else', () => {
 })
 
 describe('refs', () => {
-  test.each(['GET', 'POST'])('%s: nothing is sent before a line is there, then lines as they come', async (method) => {
-    const answer = askRefs(undefined, { method })
-    const call = await refs.next()
-    expect(call.request).toMatchObject({ address: '203.0.113.7', timeoutMs: undefined })
-    expect(call.request.query).toMatchObject({ arg: cid, recursive: true })
-    call.accept()
-    expect(await Promise.race([answer, Promise.resolve('nothing')])).toBe('nothing')
-    call.push('a', 'b')
-    const response = await answer
-    expect(response.status).toBe(200)
-    expect(response.headers.get('content-type')).toBe('application/json')
-    expect(response.headers.get('x-chunked-output')).toBe('1')
-    expectOpen(response)
-    const reader = response.body!.getReader()
-    const next = async () => Buffer.from((await reader.read()).value ?? []).toString()
-    expect(await next()).toBe('{"Ref":"a","Err":""}\n{"Ref":"b","Err":""}\n')
-    const third = next()
-    call.push('c')
-    expect(await third).toBe('{"Ref":"c","Err":""}\n')
-    call.finish()
-    expect((await reader.read()).done).toBe(true)
-    expect(call.leaves).toBeGreaterThan(0)
-    expect(counts).toEqual(['served'])
-  })
+  test.each(['GET', 'POST'])(
+    '%s: nothing is sent before a line is there, then lines as they come',
+    async (method) => {
+      const answer = askRefs(undefined, { method })
+      const call = await refs.next()
+      expect(call.request).toMatchObject({ address: '203.0.113.7', timeoutMs: undefined })
+      expect(call.request.query).toMatchObject({ arg: cid, recursive: true })
+      call.accept()
+      expect(await Promise.race([answer, Promise.resolve('nothing')])).toBe('nothing')
+      call.push('a', 'b')
+      const response = await answer
+      expect(response.status).toBe(200)
+      expect(response.headers.get('content-type')).toBe('application/json')
+      expect(response.headers.get('x-chunked-output')).toBe('1')
+      expectOpen(response)
+      const reader = response.body!.getReader()
+      const next = async () => Buffer.from((await reader.read()).value ?? []).toString()
+      expect(await next()).toBe('{"Ref":"a","Err":""}\n{"Ref":"b","Err":""}\n')
+      const third = next()
+      call.push('c')
+      expect(await third).toBe('{"Ref":"c","Err":""}\n')
+      call.finish()
+      expect((await reader.read()).done).toBe(true)
+      expect(call.leaves).toBeGreaterThan(0)
+      expect(counts).toEqual(['served'])
+    },
+  )
 
   test('a listing without lines is 200 and empty', async () => {
     const answer = askRefs()
@@ -166,25 +173,31 @@ describe('refs', () => {
     ['timeout', 504, 0, false],
     ['draining', 503, 0, true],
   ]
-  test.each(failures)('a failure before the first line: %s is %d', async (reason, status, code, comesBack) => {
-    for (const accepted of [false, true]) {
-      const answer = askRefs()
-      const call = await refs.next()
-      if (accepted) call.accept()
-      call.finish({ kind: 'failed', reason, message: 'in its words' })
-      const response = await answer
-      expect(Number(response.headers.get('retry-after')) > 0).toBe(comesBack)
-      await expectKubo(response, status, 'in its words', code)
-      expect(call.leaves).toBeGreaterThan(0)
-    }
-  })
+  test.each(failures)(
+    'a failure before the first line: %s is %d',
+    async (reason, status, code, comesBack) => {
+      for (const accepted of [false, true]) {
+        const answer = askRefs()
+        const call = await refs.next()
+        if (accepted) call.accept()
+        call.finish({ kind: 'failed', reason, message: 'in its words' })
+        const response = await answer
+        expect(Number(response.headers.get('retry-after')) > 0).toBe(comesBack)
+        await expectKubo(response, status, 'in its words', code)
+        expect(call.leaves).toBeGreaterThan(0)
+      }
+    },
+  )
 
   test('a failure after it is a last line with the error', async () => {
     const answer = askRefs()
     const call = await refs.next()
     call.push('a')
     call.finish({ kind: 'failed', reason: 'backend', message: 'a "quoted" word' })
-    const lines = (await (await answer).text()).trimEnd().split('\n').map((line) => JSON.parse(line))
+    const lines = (await (await answer).text())
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
     expect(lines).toEqual([
       { Ref: 'a', Err: '' },
       { Ref: '', Err: 'a "quoted" word' },

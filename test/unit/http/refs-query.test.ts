@@ -81,6 +81,7 @@ test.each([
   [v0, v0],
   [`/ipfs/${v0}`, v0],
   [`/ipfs/${v0}/`, v0],
+  [`${v1}=`, v1],
   [`ipfs://${v1}`, v1],
   [`IPFS:${v1}/a`, `/ipfs/${v1}/a`],
   [`${v0}/a/b c/ü`, `/ipfs/${v0}/a/b c/ü`],

@@ -11,13 +11,19 @@ test.each([
   [`peers/${peer}`, `/routing/v1/peers/${peer}`],
   [`dht/closest/peers/${peer}`, `/routing/v1/dht/closest/peers/${peer}`],
   [`dht/closest/peers/${cid}`, `/routing/v1/dht/closest/peers/${cid}`],
-  [`providers/${cid}?filter-addrs=!tcp,quic-v1&x=1`, `/routing/v1/providers/${cid}?filter-addrs=%21tcp%2Cquic-v1`],
+  [
+    `providers/${cid}?filter-addrs=!tcp,quic-v1&x=1`,
+    `/routing/v1/providers/${cid}?filter-addrs=%21tcp%2Cquic-v1`,
+  ],
 ])('%s', (given, path) => expect(parse(given)).toMatchObject({ ok: true, value: { path } }))
 
 test('a name is told as a CID', () => {
   expect(parse(`ipns/${name}`)).toMatchObject({
     ok: true,
-    value: { path: expect.stringMatching(/^\/routing\/v1\/ipns\/bafz/), accept: 'application/vnd.ipfs.ipns-record' },
+    value: {
+      path: expect.stringMatching(/^\/routing\/v1\/ipns\/bafz/),
+      accept: 'application/vnd.ipfs.ipns-record',
+    },
   })
 })
 

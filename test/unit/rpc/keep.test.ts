@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { type IncomingMessage, type ServerResponse, createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { CID } from 'multiformats/cid'
 import type { CidKey, MultihashKey } from '#src/bitswap/cid.ts'
@@ -21,7 +21,9 @@ const root: RefsRoot = {
 async function serve(answer: (request: IncomingMessage, response: ServerResponse) => void) {
   const calls: string[] = []
   const server = createServer((request, response) => {
-    calls.push(`${request.method} ${decodeURIComponent(request.url ?? '')} ${request.headers.authorization ?? ''}`)
+    calls.push(
+      `${request.method} ${decodeURIComponent(request.url ?? '')} ${request.headers.authorization ?? ''}`,
+    )
     answer(request, response)
   })
   keepRunning({
@@ -66,7 +68,9 @@ test('mfs is an entry in /kitsune, which is made when it is not there', async ()
 test('an entry that is there already is fine', async () => {
   const { url } = await serve((request, response) => {
     const isCopy = request.url?.includes('/files/cp') === true
-    const there = says(`cp: cannot put node in path /kitsune/${text}: directory already has entry by that name`)
+    const there = says(
+      `cp: cannot put node in path /kitsune/${text}: directory already has entry by that name`,
+    )
     ;(isCopy ? there : kubo(200, ''))(request, response)
   })
   expect(await told(url, 'mfs')).toBeUndefined()
@@ -91,7 +95,12 @@ test('a directory that cannot be made is reported, and nothing is copied', async
 test.each([
   ['refused', (_: IncomingMessage, response: ServerResponse) => response.writeHead(401).end(), 'refuses us'],
   ['hanging', () => {}, 'in time'],
-  ['a web page', (_: IncomingMessage, response: ServerResponse) => response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>'), 'not a Kubo RPC'],
+  [
+    'a web page',
+    (_: IncomingMessage, response: ServerResponse) =>
+      response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>'),
+    'not a Kubo RPC',
+  ],
 ] as const)('%s: it says so', async (_, answer, why) => {
   const { url } = await serve(answer)
   expect(await told(url, 'true', 100)).toContain(why)

@@ -5,7 +5,9 @@ import { LineCutter } from '#src/rpc/lines.ts'
 const text = (lines: readonly Uint8Array[] | undefined) => lines?.map((line) => Buffer.from(line).toString())
 
 test('however bytes are cut, the lines are the same', () => {
-  const pieces = fc.array(fc.string({ unit: fc.constantFrom('a', 'b', '\n'), maxLength: 6 }), { maxLength: 20 })
+  const pieces = fc.array(fc.string({ unit: fc.constantFrom('a', 'b', '\n'), maxLength: 6 }), {
+    maxLength: 20,
+  })
   fc.assert(
     fc.property(pieces, (parts) => {
       const cutter = new LineCutter(1_000)

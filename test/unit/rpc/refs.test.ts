@@ -4,7 +4,6 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { RefsQuery, RefsResult, RefsWork } from '#src/relay/refs.ts'
 import { type RefsByRpcOptions, refsByRpc } from '#src/rpc/refs.ts'
 import { keepUntilAfterEach } from '#test/support/keep.ts'
-import { untilSettled } from '#test/unit/rpc/settled.ts'
 import {
   chunk,
   chunkedHead,
@@ -14,6 +13,7 @@ import {
   startRawBackend,
   whole,
 } from '#test/unit/rpc/raw-backend.ts'
+import { untilSettled } from '#test/unit/rpc/settled.ts'
 
 const keep = keepUntilAfterEach()
 const cid = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
@@ -51,16 +51,19 @@ function run(url: string, { goesOn = () => true, authorization, ...options }: Ru
   let seen = 0
   let begun = 0
   const target = { url, ...(authorization !== undefined && { authorization }) }
-  const work = refsByRpc(target, options)({ ...query, ...options.query }, {
-    lines: (lines) => {
-      if (lines.length === 0) begun++
-      text += lines.map((line) => Buffer.from(line).toString()).join('')
-      seen += lines.length
-      for (const { count, resolve } of waiting) if (seen >= count) resolve()
-      return lines.length === 0 || goesOn(lines)
+  const work = refsByRpc(target, options)(
+    { ...query, ...options.query },
+    {
+      lines: (lines) => {
+        if (lines.length === 0) begun++
+        text += lines.map((line) => Buffer.from(line).toString()).join('')
+        seen += lines.length
+        for (const { count, resolve } of waiting) if (seen >= count) resolve()
+        return lines.length === 0 || goesOn(lines)
+      },
+      ended: ended.resolve,
     },
-    ended: ended.resolve,
-  })
+  )
   return {
     work,
     ended: ended.promise,
@@ -103,7 +106,14 @@ test('a listing without lines is done as well', async () => {
 
 test('every option reaches the backend, written so that it means itself', async () => {
   const { url, requests } = await sends(chunkedHead + lastChunk())
-  const more = { arg: `/ipfs/${cid}/a b&c=d`, recursive: true, unique: true, edges: true, maxDepth: 3, format: '<src> #' }
+  const more = {
+    arg: `/ipfs/${cid}/a b&c=d`,
+    recursive: true,
+    unique: true,
+    edges: true,
+    maxDepth: 3,
+    format: '<src> #',
+  }
   expect(await run(url, { query: more }).ended).toEqual({ kind: 'done' })
   const line = requests[0]?.split(' ')[1] ?? ''
   expect([...new URL(line, url).searchParams]).toEqual([
@@ -132,7 +142,8 @@ test('200 and then the trailer is a failure', async () => {
 })
 
 test("Kubo's error object in the middle is a failure", async () => {
-  const text = chunkedHead + chunk(`${JSON.stringify({ Message: 'oh no', Code: 0, Type: 'error' })}\n`) + lastChunk()
+  const text =
+    chunkedHead + chunk(`${JSON.stringify({ Message: 'oh no', Code: 0, Type: 'error' })}\n`) + lastChunk()
   const { url } = await sends(text)
   expect(await run(url).ended).toEqual({ kind: 'failed', message: 'oh no' })
 })
@@ -140,7 +151,10 @@ test("Kubo's error object in the middle is a failure", async () => {
 test.each([
   ['in the listing', chunkedHead + chunk(refLine('a'))],
   ['within a line', chunkedHead + chunk(refLine('a').slice(0, 5))],
-  ['before the announced length', `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n${refLine('a')}`],
+  [
+    'before the announced length',
+    `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n${refLine('a')}`,
+  ],
   ['before an answer', ''],
   ['within the head', 'HTTP/1.1 200 OK\r\nContent-Ty'],
 ])('cut off %s: the backend is lost', async (_, text) => {
@@ -157,9 +171,14 @@ test('a reset in the listing: the backend is lost', async () => {
 })
 
 test('an end that cannot be told from a cut is not believed', async () => {
-  const { url } = await sendsAndDies(`HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n${refLine('a')}`)
+  const { url } = await sendsAndDies(
+    `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n${refLine('a')}`,
+  )
   const { ended, begun } = run(url)
-  expect(await ended).toMatchObject({ kind: 'lost', reason: expect.stringContaining('cannot be told from a cut') })
+  expect(await ended).toMatchObject({
+    kind: 'lost',
+    reason: expect.stringContaining('cannot be told from a cut'),
+  })
   expect(begun()).toBe(0)
 })
 
@@ -304,7 +323,9 @@ test('an abort before any answer closes the connection too', async () => {
 })
 
 test('a sink that aborts while it is told lines hears nothing more', async () => {
-  const { url, closed } = await sends(chunkedHead + chunk(refLine('a') + '{"Ref":"","Err":"x"}\n') + lastChunk())
+  const { url, closed } = await sends(
+    chunkedHead + chunk(`${refLine('a')}{"Ref":"","Err":"x"}\n`) + lastChunk(),
+  )
   let over = 0
   const work = refsByRpc({ url })(query, {
     lines: (lines) => {
@@ -320,7 +341,10 @@ test('a sink that aborts while it is told lines hears nothing more', async () =>
 test('nobody there is lost', async () => {
   const gone = await startRawBackend(() => {})
   await gone.stop()
-  expect(await run(gone.url).ended).toMatchObject({ kind: 'lost', reason: expect.stringContaining('cannot be reached') })
+  expect(await run(gone.url).ended).toMatchObject({
+    kind: 'lost',
+    reason: expect.stringContaining('cannot be reached'),
+  })
 })
 
 test('a connection that does not come about is lost in time', async () => {
