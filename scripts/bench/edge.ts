@@ -24,6 +24,8 @@ export interface Edge extends Subject {
   readonly process: TestProcess
   /** From starting the process to its saying that it listens. */
   readonly startMs: number
+  /** Since its process was started. */
+  ageSeconds(): number
 }
 
 /** All clients of a bench come from one address, and none of them is to be turned away. */
@@ -67,6 +69,7 @@ export async function startEdge(lab: Lab, options: EdgeOptions): Promise<Edge> {
     process: child,
     pid: child.pid,
     startMs,
+    ageSeconds: () => (performance.now() - beganMs) / 1000,
     tcp: listening.find((address) => !address.includes('/ws')) ?? '',
     ws,
     web: `http://127.0.0.1:${/\/tcp\/(\d+)/.exec(ws)?.[1]}`,

@@ -3,8 +3,11 @@
  *
  * A sample belongs to the innermost function that names a file. Native functions have none: their time belongs to
  * the room of who called them, because that is where it can be saved, unless their name says what they are.
+ * Samples are counted, not the time between them: no sample is taken while the thread sleeps, so the first one
+ * after a pause would be charged with all of it.
  */
 import type { RoomShare } from './results.ts'
+import { median } from './statistics.ts'
 
 /** The part of the `.cpuprofile` format (Chrome's) that is used here. */
 export interface CpuProfile {
@@ -50,56 +53,86 @@ export function roomOf({ functionName, url }: ProfileNode['callFrame']): string 
   return roomsByFile.find(([pattern]) => pattern.test(url))?.[1] ?? 'other'
 }
 
-/** Returns the rooms by self time, the greatest first, idle time left out. */
-export function selfTimeByRoom(profile: CpuProfile, topPerRoom = 5): RoomShare[] {
-  const nodes = new Map(profile.nodes.map((node) => [node.id, node]))
-  const parents = new Map<number, number>()
-  for (const { id, children } of profile.nodes) for (const child of children ?? []) parents.set(child, id)
+/** Which part of a profile counts, in seconds from its beginning. */
+export interface Window {
+  readonly from: number
+  readonly to: number
+}
 
+/** Returns the rooms by self time, the greatest first, idle time left out. */
+export function selfTimeByRoom(
+  profile: CpuProfile,
+  window: Window = { from: 0, to: Number.POSITIVE_INFINITY },
+  topPerRoom = 5,
+): RoomShare[] {
+  const tree = treeOf(profile.nodes)
+  const intervalMs = median(profile.timeDeltas) / 1000
   const rooms = new Map<string, Map<string, number>>()
+  let samples = 0
+  let atSeconds = 0
   for (const [i, id] of profile.samples.entries()) {
-    const room = roomOfNode(id, nodes, parents)
+    atSeconds += (profile.timeDeltas[i] ?? 0) / 1e6
+    if (atSeconds < window.from || atSeconds > window.to) continue
+    const room = roomOfNode(id, tree)
     if (room === 'idle') continue
     const functions = rooms.get(room) ?? new Map<string, number>()
     rooms.set(room, functions)
-    const name = nameOf(nodes.get(id)?.callFrame)
-    functions.set(name, (functions.get(name) ?? 0) + (profile.timeDeltas[i] ?? 0) / 1000)
+    const name = nameOf(id, tree)
+    functions.set(name, (functions.get(name) ?? 0) + 1)
+    samples++
   }
-
-  const sums = [...rooms].map(([room, functions]) => ({ room, functions, selfMs: sum(functions.values()) }))
-  const total = sum(sums.map(({ selfMs }) => selfMs))
-  return sums
-    .sort((a, b) => b.selfMs - a.selfMs)
-    .map(({ room, functions, selfMs }) => ({
+  return [...rooms]
+    .map(([room, functions]) => ({ room, functions, count: sum(functions.values()) }))
+    .sort((a, b) => b.count - a.count)
+    .map(({ room, functions, count }) => ({
       room,
-      selfMs,
-      share: selfMs / total,
+      selfMs: count * intervalMs,
+      share: count / samples,
       top: [...functions]
         .sort(([, a], [, b]) => b - a)
         .slice(0, topPerRoom)
-        .map(([name, ms]) => ({ name, share: ms / total })),
+        .map(([name, times]) => ({ name, share: times / samples })),
     }))
 }
 
-function roomOfNode(
-  id: number,
-  nodes: ReadonlyMap<number, ProfileNode>,
-  parents: ReadonlyMap<number, number>,
-): string {
+interface Tree {
+  readonly nodes: ReadonlyMap<number, ProfileNode>
+  readonly parents: ReadonlyMap<number, number>
+}
+
+function treeOf(list: readonly ProfileNode[]): Tree {
+  const parents = new Map<number, number>()
+  for (const { id, children } of list) for (const child of children ?? []) parents.set(child, id)
+  return { nodes: new Map(list.map((node) => [node.id, node])), parents }
+}
+
+/** Returns the function of a sample and those that called it, the innermost first. */
+function* callersOf(id: number, { nodes, parents }: Tree): Generator<ProfileNode['callFrame']> {
   for (let at: number | undefined = id; at !== undefined; at = parents.get(at)) {
     const node = nodes.get(at)
-    const room = node && roomOf(node.callFrame)
+    if (node !== undefined) yield node.callFrame
+  }
+}
+
+function roomOfNode(id: number, tree: Tree): string {
+  for (const frame of callersOf(id, tree)) {
+    const room = roomOf(frame)
     if (room !== undefined) return room
   }
   return 'native'
 }
 
-/** Returns `function file:line`, the file without its directories. */
-function nameOf(frame: ProfileNode['callFrame'] | undefined): string {
-  if (frame === undefined) return '?'
-  const name = frame.functionName === '' ? '(anonymous)' : frame.functionName
-  if (frame.url === '') return name
-  return `${name} ${frame.url.split('/').slice(-2).join('/')}:${frame.lineNumber + 1}`
+/** Returns `function file:line`; of a native function, the file that called it. */
+function nameOf(id: number, tree: Tree): string {
+  let name = ''
+  for (const { functionName, url, lineNumber } of callersOf(id, tree)) {
+    const place = url.split('/').slice(-2).join('/')
+    if (name === '') {
+      name = functionName === '' ? '(anonymous)' : functionName
+      if (url !== '') return `${name} ${place}:${lineNumber + 1}`
+    } else if (url !== '') return `${name} ← ${place}`
+  }
+  return name
 }
 
 function sum(values: Iterable<number>): number {

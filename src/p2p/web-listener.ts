@@ -9,6 +9,7 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
 import { type CreateListenerOptions, type Listener, type Transport, transportSymbol } from '@libp2p/interface'
 import { ipPortToMultiaddr } from '@libp2p/utils'
@@ -107,7 +108,7 @@ class WebListener extends Door {
       if (this.#admits(request, response)) void answer(request, response)
     })
     this.#server.on('upgrade', (request, _socket, head) => this.#onUpgrade(request, head))
-    this.#server.on('clientError', (_error, socket) => socket.destroy())
+    this.#server.on('clientError', (error, socket) => refuseHead(error, socket))
   }
 
   override async listen(address: Multiaddr): Promise<void> {
@@ -196,4 +197,13 @@ class WebListener extends Door {
       else socket.terminate()
     }
   }
+}
+
+/** Answers what is no request that can be read: a head that is too long (as a query may be), or no HTTP at all. */
+function refuseHead(error: NodeJS.ErrnoException, socket: Duplex): void {
+  const reason =
+    error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request'
+  if (!socket.writable) socket.destroy()
+  else
+    socket.end(`HTTP/1.1 ${reason}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy())
 }

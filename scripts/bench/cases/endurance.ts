@@ -5,37 +5,31 @@ import { faultsOf } from '../case.ts'
 import type { Lab } from '../lab.ts'
 import { CpuClock, counted, measure, partsOf } from '../measure.ts'
 import { memory, resetPeak, watchMemory } from '../proc.ts'
-import type { CaseResult, Run, Series } from '../results.ts'
+import type { CaseResult, Run, Series, SubjectKind } from '../results.ts'
 import { lastPart, slope } from '../statistics.ts'
 import { type Subject, startStage } from '../subjects.ts'
 
 const content = { blocks: 1024, blockBytes: 256 * 1024 }
-/** What an edge may hold by default: queued blocks and cached ones, 256 MiB each. */
-const configuredMiB = 512
 /** Memory before this part of a run is that of warming up. */
 const settledPart = 0.6
 
-function memoryLine(subject: Subject, points: Series['points']): Series {
-  return { plot: 'memory', subject: subject.kind, label: subject.kind, xUnit: 's', yUnit: 'MiB', points }
+function memoryLine(subject: SubjectKind, points: Series['points']): Series {
+  return { plot: 'memory', subject, label: subject, xUnit: 's', yUnit: 'MiB', points }
 }
 
 const slowCase: BenchCase = {
   name: 'slow',
-  title: '200 clients that want 16 MiB each and stop reading, then 8 that read',
+  title: '200 clients that want 16 MiB each and stop reading, then 8 beside them that read',
   groups: ['must', 'memory'],
   async run(lab) {
     const stage = await startStage(lab, { content, kinds: ['direct', 'edge', 'other'] })
-    const runs: Run[] = []
-    const series: Series[] = []
-    for (const subject of stage.subjects) {
-      const { run, points } = await besideSlowReaders(lab, subject, stage.subjects[0]!)
-      runs.push(run)
-      series.push(memoryLine(subject, points))
-    }
-    const edge = series.find(({ subject }) => subject === 'edge')!.points
-    const peak = Math.max(...edge.map(([, mib]) => mib))
-    const late = lastPart(edge, settledPart)
-    const growth = slope(late) * ((late.at(-1)?.[0] ?? 0) - (late[0]?.[0] ?? 0))
+    const found: SlowRun[] = []
+    for (const subject of stage.subjects)
+      found.push(await besideSlowReaders(lab, subject, stage.subjects[0]!))
+    const runs = found.flatMap((each) => each.runs)
+    const series = found.map(({ runs, points }) => memoryLine(runs[0]!.subject, points))
+    const edge = found.find((each) => each.runs[0]?.subject === 'edge')!
+    const peak = Math.max(...edge.points.map(([, mib]) => mib))
     const disturbed = false
     return {
       unit: 'MiB',
@@ -43,42 +37,54 @@ const slowCase: BenchCase = {
       figures: [
         { name: 'peak', title: 'most memory under slow readers', unit: 'MiB', values: [peak], disturbed },
         {
-          name: 'over',
-          title: 'beyond what is configured',
+          name: 'growth',
+          title: 'growth once they are stuck',
           unit: 'MiB',
-          values: [peak - configuredMiB],
+          values: [edge.growth],
           disturbed,
         },
-        { name: 'growth', title: 'growth once they are stuck', unit: 'MiB', values: [growth], disturbed },
       ],
       series,
       faults: faultsOf(runs),
-      notes: [`configured: KITSUNE_CLIENT_BUFFER_TOTAL and KITSUNE_CACHE of 256 MiB each`],
+      notes: [
+        'configured: KITSUNE_CLIENT_BUFFER_TOTAL and KITSUNE_CACHE of 256 MiB each; the others read before and beside',
+      ],
     }
   },
 }
 
-async function besideSlowReaders(
-  lab: Lab,
-  subject: Subject,
-  backend: Subject,
-): Promise<{ run: Run; points: Series['points'] }> {
+interface SlowRun {
+  /** Those who read: before the slow ones came, and beside them. */
+  readonly runs: readonly Run[]
+  readonly points: Series['points']
+  /** MiB while nothing happened. */
+  readonly growth: number
+}
+
+async function besideSlowReaders(lab: Lab, subject: Subject, backend: Subject): Promise<SlowRun> {
   const clients = lab.options.quick ? 50 : 200
-  lab.progress(`slow: ${clients} clients stop reading at ${subject.kind}`)
-  const peer = subject.tcp
-  const stuck = { ...content, clients, wants: 64, count: 64, shared: true, shuffle: true, slow: true }
-  const seconds = lab.seconds * 4
-  const slow = await lab.keep(
-    startGoLoad({ peer, ...stuck, seconds: seconds * 10, lostAfterMs: seconds * 10_000 }),
-  )
+  const name = `slow: ${subject.kind}`
+  const { seconds } = lab
+  const load = { ...content, clients: 8, wants: 16, seconds, settle: true, loop: true }
+  const read = (round: number): Promise<Run> => measure(lab, subject, backend, { unit: 'MiB', round, load })
+
+  // With the cache full and the code warm, what grows later is what slow readers cause.
+  lab.progress(`${name}, 8 clients read`)
   const watch = watchMemory(subject.pid)
-  await lab.pause(seconds / 2)
-  lab.progress(`slow: 8 clients read from ${subject.kind} meanwhile`)
-  const load = { ...content, clients: 8, wants: 16, seconds: seconds / 2, settle: true, loop: true }
-  const run = await measure(lab, subject, backend, { unit: 'MiB', round: 1, load })
+  const before = await read(0)
+  lab.progress(`${name}, ${clients} clients stop reading`)
+  const stuck = { ...content, clients, wants: 64, count: 64, shared: true, shuffle: true, slow: true }
+  const forLong = { seconds: seconds * 100, lostAfterMs: seconds * 100_000 }
+  const slow = await lab.keep(startGoLoad({ peer: subject.tcp, ...stuck, ...forLong }))
+  await lab.pause(seconds)
+  const still = watchMemory(subject.pid)
+  await lab.pause(seconds * 2)
+  const stillPoints = still.stop()
+  lab.progress(`${name}, 8 clients read beside them`)
+  const beside = await read(1)
   const points = watch.stop()
   await lab.release(slow)
-  return { run: { ...run, cpuByPart: {} }, points }
+  return { runs: [before, beside], points, growth: slope(stillPoints) * (stillPoints.at(-1)?.[0] ?? 0) }
 }
 
 const soakCase: BenchCase = {
@@ -132,7 +138,7 @@ async function soak(
         disturbed: false,
       },
     ],
-    series: [memoryLine(subject, points)],
+    series: [memoryLine(subject.kind, points)],
     faults: faultsOf([run]),
     notes: [`${result.visits} visits in ${seconds} s; a slope needs minutes to mean anything`],
   }

@@ -100,6 +100,18 @@ test('what is no HTTP ends the socket and nothing else', async () => {
   await until(() => gate.open <= 1)
 })
 
+test('a query of a mebibyte is answered 431, and no handler hears of it', async () => {
+  const asked: string[] = []
+  const { origin } = await front({
+    handleRequest: (request) => {
+      asked.push(request.url)
+      return new Response('ok')
+    },
+  })
+  const response = await fetch(`${origin}/api/v0/refs?arg=${'a'.repeat(1024 * 1024)}`)
+  expect([response.status, asked]).toEqual([431, []])
+})
+
 test('behind a load balancer the connection is from its client', async () => {
   const { front: host, port } = await front({ proxies: { trusted: ['127.0.0.1/32'], protocol: [] } })
   const balancer = await startLoadBalancer(port, (first) =>
