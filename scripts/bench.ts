@@ -8,7 +8,7 @@ import process from 'node:process'
 import { ensureBinary } from '#test/support/binary.ts'
 import { goAvailable, goBinary } from '#test/support/go-peer.ts'
 import type { BenchCase } from './bench/case.ts'
-import { caseList, selectCases } from './bench/cases.ts'
+import { caseList, loadCases, selectCases } from './bench/cases.ts'
 import { judge, verdictLines } from './bench/goals.ts'
 import { Lab } from './bench/lab.ts'
 import { type BenchOptions, parseOptions, usage } from './bench/options.ts'
@@ -100,18 +100,30 @@ async function main(options: BenchOptions, cases: readonly BenchCase[]): Promise
   }
 }
 
-const options = parseOptions(process.argv.slice(2))
-const selected =
-  'fault' in options
-    ? options
-    : options.profiles.length > 0 && options.wanted.length === 0
-      ? []
-      : selectCases(options.wanted)
-if ('fault' in options || 'fault' in selected) {
-  console.error(
-    `${'fault' in options ? options.fault : 'fault' in selected ? selected.fault : ''}\n\nbun run bench --help`,
-  )
-  process.exitCode = exitCodes.usage
-} else if (options.help) console.log(`${usage}\n${caseList()}`)
-else if (options.list) console.log(caseList())
-else process.exitCode = await main(options, selected)
+/** Returns what is to be run: with profiles only those cases that are named. */
+function choose({ wanted, profiles }: BenchOptions): readonly BenchCase[] | { readonly fault: string } {
+  const unknown = profiles.find((name) => !loadCases.some((each) => each.name === name))
+  if (unknown !== undefined) {
+    const names = loadCases.map(({ name }) => name).join(' ')
+    return { fault: `There is no profile of "${unknown}". There is one of each of: ${names}` }
+  }
+  return profiles.length > 0 && wanted.length === 0 ? [] : selectCases(wanted)
+}
+
+function refuse(fault: string): number {
+  console.error(`${fault}\n\nSee: bun run bench --help`)
+  return exitCodes.usage
+}
+
+async function begin(args: readonly string[]): Promise<number> {
+  const options = parseOptions(args)
+  if ('fault' in options) return refuse(options.fault)
+  if (options.help || options.list) {
+    console.log(options.help ? `${usage}\n${caseList()}` : caseList())
+    return exitCodes.clean
+  }
+  const chosen = choose(options)
+  return 'fault' in chosen ? refuse(chosen.fault) : main(options, chosen)
+}
+
+process.exitCode = await begin(process.argv.slice(2))

@@ -1,8 +1,11 @@
 import type { Config } from '#src/config/config.ts'
 import { knowsHash } from '#src/content/digest.ts'
+import { fetchFromCaller } from '#src/http/caller-block.ts'
+import { parseContentPath, rootOf } from '#src/http/content-path.ts'
 import { createPublic, type PublicApp, type PublicOutcome, publicOutcomes } from '#src/http/public.ts'
 import { addressGroup } from '#src/p2p/addresses.ts'
 import type { BackendPool } from '#src/p2p/pool.ts'
+import type { Backend } from '#src/relay/backend.ts'
 import type { RefsCalls } from '#src/relay/refs.ts'
 import type { Relay } from '#src/relay/relay.ts'
 import type { Log } from '#src/telemetry/log.ts'
@@ -31,15 +34,20 @@ export interface Web extends PublicApp {
 export function createWeb({ config, relay, pool, log, self, isLane }: WebParts): Web {
   const counts = Object.fromEntries(publicOutcomes.map((outcome) => [outcome, 0])) as Web['counts'] &
     Record<PublicOutcome, number>
+  const refs = config.preload.on ? byAddressGroup(relay.refs) : undefined
   const gateways = config.backends.some(({ gateway }) => gateway !== undefined)
   const app = createPublic({
-    refs: config.preload.on ? byAddressGroup(relay.refs) : undefined,
+    refs,
     forward:
       config.rpcAllow.length === 0
         ? undefined
         : {
             allowed: config.rpcAllow,
-            choose: (key) => pool.rpcFor(key),
+            choose: (key) => pool.rpcFor(key, holderOf(relay, key)),
+            ...(refs !== undefined && {
+              fetchFromCaller: (key, address, signal) =>
+                fetchFromCaller(refs, knowsHash, { key, address, signal }),
+            }),
             chooseGateway: gateways ? (key) => pool.gatewayFor(key) : undefined,
             disguise: { hides: (peerId) => pool.isBackend(peerId) || isLane(peerId), self },
             groupOf: addressGroup,
@@ -50,6 +58,13 @@ export function createWeb({ config, relay, pool, log, self, isLane }: WebParts):
     onError: (error, path) => log.error({ err: error, path }, 'Public request failed'),
   })
   return { fetch: app.fetch, counts }
+}
+
+/** Returns the backend that was seen to have what a key is the CID of. */
+function holderOf(relay: Relay, key: string): Backend | undefined {
+  const path = parseContentPath(key)
+  const root = path.ok ? rootOf(path.value.cid, knowsHash) : path
+  return root.ok ? relay.holderOf(root.value.multihash) : undefined
 }
 
 /** What counts as one address for libp2p counts as one here. */

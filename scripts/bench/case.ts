@@ -48,7 +48,7 @@ export function ratios(runs: readonly Run[]): Figure[] {
   const base = [...direct.values()]
   if (cold !== undefined && base.length > 0) {
     const mean = base.reduce((sum, value) => sum + value, 0) / base.length
-    const title = 'the same, first load after the start'
+    const title = 'edge ÷ direct, first load after its start'
     const values = [cold.work / cold.cpuSeconds / mean]
     figures.push({ name: 'first', title, unit: '', values, disturbed: isDisturbed([cold]) })
   }

@@ -19,10 +19,7 @@ const writtenWithinMs = 30_000
 /** Profiles the edge under the load of a case and moves the profile here. */
 export async function profile(lab: Lab, name: string): Promise<ProfileResult> {
   const spec = loadCases.find((each) => each.name === name)
-  if (spec === undefined) {
-    const names = loadCases.map((each) => each.name).join(' ')
-    throw new Error(`There is no profile of "${name}". There is one of each of: ${names}`)
-  }
+  if (spec === undefined) throw new Error(`no load case ${name}`)
   const directory = await mkdtemp(join(tmpdir(), 'kitsune-profile-'))
   try {
     const stage = await startStage(lab, { ...stageOf(spec), kinds: ['direct'] })

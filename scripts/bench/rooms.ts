@@ -24,19 +24,29 @@ export interface ProfileNode {
   readonly children?: readonly number[]
 }
 
-/** In order: the first that matches a function's file decides. */
-const roomsByFile: readonly (readonly [RegExp, string])[] = [
-  [/sodium|noise|@noble|src\/content\/digest|chacha|ed25519/i, 'crypto'],
-  [/yamux|mplex|multistream/i, 'mux'],
-  [/src\/bitswap\/(message|writer|cid|block)|src\/p2p\/frames|protons|varint/i, 'codec'],
+/** In order: the first that matches a file of ours decides. */
+const ownRooms: readonly (readonly [RegExp, string])[] = [
+  [/src\/(p2p\/(noise|sodium)|content\/digest)/, 'crypto'],
+  [/src\/(bitswap\/(message|writer|cid|block)|p2p\/frames)/, 'codec'],
   [/src\/(relay|bitswap|pool|util|content)\//, 'relay'],
-  [
-    /src\/p2p\/(tcp|socket|web|send-buffers)|@libp2p\/(tcp|websockets)|\/ws\/|node:(net|stream|_http)/,
-    'sockets',
-  ],
+  [/src\/p2p\/(tcp|socket|web|send-buffers)/, 'sockets'],
   [/src\/p2p\//, 'p2p'],
-  [/uint8arraylist|uint8arrays|@libp2p|libp2p|it-|@multiformats|multiformats/i, 'libp2p'],
-  [/src\/(http|rpc|telemetry|config|cli|edge|main)|hono|pino|prom-client/, 'http and telemetry'],
+  [/src\/(http|rpc|telemetry|config|cli|edge|main)/, 'http and telemetry'],
+]
+
+/** The same for files of libraries. */
+const libraryRooms: readonly (readonly [RegExp, string])[] = [
+  [/sodium-native|libp2p-noise|@noble\//, 'crypto'],
+  [/yamux|mplex/, 'mux'],
+  [/protons/, 'codec'],
+  [/@libp2p\/(tcp|websockets)|node_modules\/ws\//, 'sockets'],
+  [/hono|pino|prom-client/, 'http and telemetry'],
+]
+
+/** Of the runtime's own modules only these are rooms; others work for who calls them. */
+const runtimeRooms: readonly (readonly [RegExp, string])[] = [
+  [/^node:(net|stream|_http|http)/, 'sockets'],
+  [/^node:crypto/, 'crypto'],
 ]
 
 const roomsByName: readonly (readonly [RegExp, string])[] = [
@@ -47,10 +57,16 @@ const roomsByName: readonly (readonly [RegExp, string])[] = [
 
 /** Returns the room that a function is in by what it says of itself, `undefined` for native ones. */
 export function roomOf({ functionName, url }: ProfileNode['callFrame']): string | undefined {
-  const byName = roomsByName.find(([pattern]) => pattern.test(functionName))
-  if (byName !== undefined) return byName[1]
-  if (url === '' || url.includes('[native')) return undefined
-  return roomsByFile.find(([pattern]) => pattern.test(url))?.[1] ?? 'other'
+  const byName = roomIn(roomsByName, functionName)
+  if (byName !== undefined) return byName
+  if (!url.includes('/')) return roomIn(runtimeRooms, url)
+  // What is neither ours nor named here came with libp2p: its streams, events, lists, addresses.
+  if (url.includes('/node_modules/')) return roomIn(libraryRooms, url) ?? 'libp2p'
+  return roomIn(ownRooms, url) ?? 'other'
+}
+
+function roomIn(rooms: readonly (readonly [RegExp, string])[], text: string): string | undefined {
+  return rooms.find(([pattern]) => pattern.test(text))?.[1]
 }
 
 /** Which part of a profile counts, in seconds from its beginning. */

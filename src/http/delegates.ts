@@ -21,6 +21,11 @@ export interface DelegatesDeps {
   choose(key: string): RpcTarget | undefined
   /** The same for gateways; absent when no backend has one. */
   readonly chooseGateway?: ((key: string) => RpcTarget | undefined) | undefined
+  /**
+   * Has a block fetched from the caller itself, as a refs would; resolves when that is over, whatever came of it.
+   * Absent where there is no preload.
+   */
+  readonly fetchFromCaller?: (key: string, address: string, signal: AbortSignal) => Promise<void>
   readonly disguise: Disguise
   /** Returns what counts as one address. */
   readonly groupOf: (address: string) => string
@@ -78,6 +83,10 @@ export class Delegates {
       const type = request.headers.get('content-type') ?? ''
       if (body === 'cut-off' || (call.value.takesBody && !multipart.test(type))) {
         return kuboError(400, 'the value is due in the body, as multipart/form-data')
+      }
+      // Clients of old call it for what it does to a node without the block: it is fetched, from them.
+      if (command === 'block/stat') {
+        await this.#deps.fetchFromCaller?.(call.value.key, address, request.signal)
       }
       const target = this.#deps.choose(call.value.key)
       return this.#forward(target, leave, { ...asRequest(call.value, type, body), signal: request.signal })

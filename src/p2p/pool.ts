@@ -79,8 +79,10 @@ export class BackendPool {
     await this.#running
   }
 
-  /** Returns the RPC of a ready backend, for equal keys that of the same one where possible. */
-  rpcFor(key: string): RpcTarget | undefined {
+  /** Returns the RPC of a ready backend: the one preferred, or for equal keys the same one where possible. */
+  rpcFor(key: string, preferred?: Backend): RpcTarget | undefined {
+    const first = this.#members.find(({ backend }) => backend === preferred)
+    if (first?.backend.ready && first.config.kind === 'rpc') return first.config
     for (const { config } of this.#readyFor(key)) if (config.kind === 'rpc') return config
     return undefined
   }

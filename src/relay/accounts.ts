@@ -34,7 +34,7 @@ export type AccountRefusal = {
 }
 
 const idleCapacity = 50_000
-/** Calls that an address may always have, however full the edge is: a browser has up to four. */
+/** Calls that an address may have as long as there is a place at all: a browser has up to four. */
 const leastCalls = 4
 const minuteMs = 60_000
 
@@ -95,6 +95,8 @@ export class Accounts {
   sweep(nowMs: number): void {
     for (const account of this.#idle.values()) {
       if (nowMs - account.idleMs < minuteMs) return
+      // Copies of what it asked for are still being made: they count as its own.
+      if (account.blocks > 0) continue
       this.#idle.delete(account.address)
     }
   }

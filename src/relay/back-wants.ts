@@ -40,8 +40,8 @@ export class BackWants {
   readonly #idle: CappedMap<MultihashKey, BackWant>
   readonly #pulled = new Map<MultihashKey, BackWant>()
   readonly #served = new CappedMap<MultihashKey, number>(servedCapacity)
-  /** Wants that look like echoes, with the time from which they are taken seriously. */
-  readonly #echoes = new Map<BackWant, number>()
+  /** Wants that look like echoes, with the time from which they are taken seriously; of the served ones only. */
+  readonly #echoes = new CappedMap<MultihashKey, number>(servedCapacity)
 
   constructor(capacity = defaultCapacity) {
     this.#idle = new CappedMap(capacity)
@@ -62,24 +62,25 @@ export class BackWants {
     const known = this.find(cid.multihash)
     if (known !== undefined) {
       known.lanes |= bit
-      return this.#echoes.has(known) ? undefined : known
+      return this.#echoes.peek(known.multihash) === undefined ? known : undefined
     }
     const { key, multihash, codec } = cid
     const want: BackWant = { backend, cid: key, multihash, codec, lanes: bit, pull: undefined }
     this.#idle.set(multihash, want)
     const servedMs = this.#served.peek(multihash)
     if (servedMs === undefined || nowMs - servedMs >= echoMs) return want
-    this.#echoes.set(want, servedMs + echoMs)
+    this.#echoes.set(multihash, servedMs + echoMs)
     return undefined
   }
 
   /** Returns the wants that looked like echoes and were not taken back in time: they are meant. */
   due(nowMs: number): BackWant[] {
     const due: BackWant[] = []
-    for (const [want, atMs] of this.#echoes) {
+    for (const [key, atMs] of this.#echoes.entries()) {
       if (atMs > nowMs) continue
-      this.#echoes.delete(want)
-      if (want.lanes !== 0 && this.find(want.multihash) === want) due.push(want)
+      this.#echoes.delete(key)
+      const want = this.#idle.peek(key)
+      if (want !== undefined) due.push(want)
     }
     return due
   }
@@ -132,7 +133,7 @@ export class BackWants {
 
   #forget(want: BackWant): void {
     want.lanes = 0
-    this.#echoes.delete(want)
+    this.#echoes.delete(want.multihash)
     this.#idle.delete(want.multihash)
     this.#pulled.delete(want.multihash)
   }

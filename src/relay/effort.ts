@@ -36,9 +36,10 @@ export class Effort {
       ended: (result) => {
         this.#work = undefined
         if (this.#ended) return
-        if (result.kind !== 'done' || backend.rpc.keep === undefined) return this.#end(listener, result)
+        const keep = listsWhole(query) ? backend.rpc.keep : undefined
+        if (result.kind !== 'done' || keep === undefined) return this.#end(listener, result)
         this.keeping = true
-        this.#stop = backend.rpc.keep(query.root, (failure) => {
+        this.#stop = keep(query.root, (failure) => {
           if (failure === undefined) this.#end(listener, result)
           else this.#end(listener, { kind: 'lost', reason: `fetched, but not kept: ${failure}` })
         })
@@ -64,4 +65,9 @@ export class Effort {
     this.#ended = true
     listener.ended(result)
   }
+}
+
+/** Only a whole DAG is kept: telling a backend to keep its root would have it fetch the rest as well. */
+function listsWhole({ recursive, maxDepth, arg }: RefsQuery): boolean {
+  return recursive && maxDepth < 0 && !arg.includes('/')
 }

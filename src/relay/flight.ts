@@ -170,7 +170,7 @@ export class Flight {
     if (this.end !== undefined) return true
     const room = this.stream.append(lines)
     if (this.stream.differs) {
-      this.fail('backend', 'two nodes disagree about the content')
+      this.#disagree()
       return true
     }
     if (lines.length > 0) this.accepted = true
@@ -204,8 +204,13 @@ export class Flight {
     return true
   }
 
+  #disagree(): void {
+    this.fail('backend', 'two nodes disagree about the content')
+  }
+
   #done(backend: Backend): void {
     if (this.end === undefined) {
+      if (this.stream.isBehind) return this.#disagree()
       this.accepted = true
       this.end = { kind: 'done' }
       this.#wake()

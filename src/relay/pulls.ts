@@ -1,6 +1,7 @@
 import { codecs, type MultihashKey } from '#src/bitswap/cid.ts'
 import type { BackWant } from '#src/relay/back-wants.ts'
 import type { Backend } from '#src/relay/backend.ts'
+import type { Buffers } from '#src/relay/buffers.ts'
 import type { BlockCache } from '#src/relay/cache.ts'
 import type { Counters } from '#src/relay/counters.ts'
 import type { Grant } from '#src/relay/grant.ts'
@@ -16,7 +17,8 @@ import type { Whereabouts } from '#src/relay/whereabouts.ts'
  * Where what backends want meets what grants allow: the blocks on their way from clients to backends.
  *
  * Invariant: there is a pull exactly for every multihash that a backend wants and an open grant covers; only
- * verified blocks get here. Memory: one pull per such block, which the grants bound.
+ * verified blocks get here; a grant covers what any block links to that it covers, whoever had it. Memory: one pull per
+ * such block, which the grants bound.
  */
 
 export interface PullDeps {
@@ -30,6 +32,8 @@ export interface PullDeps {
   readonly reader: PoolReader
   readonly grants: Grants
   readonly sourcing: Sourcing
+  /** What backends are still to be sent, and what clients still owe. */
+  readonly supplies: Buffers
 }
 
 /** Links of one block that can extend a grant; a block of 2 MiB holds fewer. */
@@ -37,10 +41,14 @@ const mostLinks = 65_536
 const linkingCodecs = [codecs.dagPb, codecs.dagCbor, codecs.dagJson]
 /** How long the rest of the pool has to give a block before clients are asked. */
 const readMs = 2_000
+/** Blocks read from the pool at once, of all pulls: a backend takes them slower than another one gives them. */
+const mostReads = 64
 
 export class Pulls {
   readonly #deps: PullDeps
   readonly #pulls = new Map<MultihashKey, Pull>()
+  /** Those that the cache or the pool can serve once there is room. */
+  readonly #line = new Set<Pull>()
 
   constructor(deps: PullDeps) {
     this.#deps = deps
@@ -158,16 +166,20 @@ export class Pulls {
       for (const want of backend.wants.due(nowMs)) this.wanted(want)
     }
     this.#deps.sourcing.tick(nowMs)
+    this.#moveUp()
   }
 
   /** From the cache, from a backend that has it, from clients: in this order. */
   #advance(pull: Pull): void {
     if (pull.stopReading !== undefined) return
-    const { cache, sourcing } = this.#deps
+    const { cache, sourcing, supplies } = this.#deps
+    this.#line.delete(pull)
     const cached = cache.enabled ? cache.get(pull.multihash) : undefined
-    if (cached !== undefined) {
+    if (cached !== undefined && supplies.freeBytes > 0) {
       this.#deps.counters.cacheHits++
       this.block(pull.multihash, cached, 0)
+    } else if (cached !== undefined) {
+      this.#line.add(pull)
     } else if (this.#isElsewhere(pull)) {
       this.#read(pull)
     } else {
@@ -206,18 +218,33 @@ export class Pulls {
 
   /** Asks the pool for a block, once. */
   #read(pull: Pull): void {
-    const { backends, reader, sourcing } = this.#deps
+    const { backends, reader, sourcing, supplies } = this.#deps
     if (pull.read || !backends.some((backend) => backend.ready && !isWantedBy(pull, backend))) return
+    if (reader.size >= mostReads || supplies.freeBytes <= 0) {
+      this.#line.add(pull)
+      return
+    }
     pull.read = true
     pull.stopReading = reader.read(pull, 'block', readMs, (found) => {
       pull.stopReading = undefined
       // A block that was found comes through `block`.
       if (!found && this.#pulls.get(pull.multihash) === pull) sourcing.advance(pull)
+      this.#moveUp()
     })
+  }
+
+  /** Those who stand in line are next, as far as there is room. */
+  #moveUp(): void {
+    const { reader, supplies } = this.#deps
+    for (const pull of this.#line) {
+      if (reader.size >= mostReads || supplies.freeBytes <= 0) return
+      this.#advance(pull)
+    }
   }
 
   #end(pull: Pull): void {
     this.#pulls.delete(pull.multihash)
+    this.#line.delete(pull)
     pull.stopReading?.()
     pull.stopReading = undefined
     for (const grant of pull.grants) grant.pulls.delete(pull)

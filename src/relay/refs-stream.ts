@@ -40,6 +40,11 @@ export class RefsStream {
     return this.#readers.size
   }
 
+  /** Whether the backend that speaks now has not said yet what was passed on before. */
+  get isBehind(): boolean {
+    return this.#repeated > 0
+  }
+
   /** Whether more should come. */
   get hasRoom(): boolean {
     return this.#bytes < mostBytes

@@ -136,6 +136,11 @@ export class Relay {
     return this.#grants.expects(address)
   }
 
+  /** Returns the backend that was last seen to have a block, or one that links to it. */
+  holderOf(key: MultihashKey): Backend | undefined {
+    return this.#whereabouts.find(key)
+  }
+
   /** Adds a backend to the pool, with what it can be told to do. */
   addBackend(name: string, rpc: BackendRpc): Backend {
     const backend = new Backend(name, this.#options.lanes, rpc, this.#supplies)

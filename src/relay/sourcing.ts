@@ -92,7 +92,7 @@ export class Sourcing {
 
   /** A client was heard: it may have room again. */
   heard(supplier: Supplier): void {
-    supplier.heardMs = this.#deps.clock.now()
+    supplier.heard(this.#deps.clock.now())
     this.#moveUp(supplier)
   }
 

@@ -58,6 +58,8 @@ export class Supplier {
   readonly #outgoing = new Map<CidKey, OutgoingWant['kind']>()
   /** Asks that nobody waits for: slow ones, and those that were denied. */
   readonly #unwaited = new Set<ClientAsk>()
+  /** Asks that became slow since it was last heard: a page in the background is not asked for ever more. */
+  #unheard = 0
   /** What it was asked for until lately: a block of these is late or a second one, not a wrong one. */
   readonly #past = new CappedMap<MultihashKey, true>(mostPast)
   #blockBytes = firstBlockBytes
@@ -76,7 +78,7 @@ export class Supplier {
   get hasRoom(): boolean {
     if (!this.hasPlace) return false
     if (this.open < leastOpen) return true
-    return this.open < mostOpen && this.#owedBytes + this.#blockBytes <= windowBytes
+    return this.open + this.#unheard < mostOpen && this.#owedBytes + this.#blockBytes <= windowBytes
   }
 
   /** Whether it can take one more ask of any kind: it keeps so many, unless some are in vain. */
@@ -116,10 +118,17 @@ export class Supplier {
     if (verdict === 'dont-have') this.#unwaited.add(ask)
   }
 
-  /** It takes too long: it does not keep others from being asked, nor itself from being asked for more. */
+  /** It gave a sign of life. */
+  heard(nowMs: number): void {
+    this.heardMs = nowMs
+    this.#unheard = 0
+  }
+
+  /** It takes too long: it does not keep others from being asked, nor, if it is alive, itself from being asked for more. */
   tooSlow(ask: ClientAsk): void {
     this.#close(ask)
     ask.slow = true
+    this.#unheard++
     this.#unwaited.add(ask)
   }
 

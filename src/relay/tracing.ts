@@ -1,4 +1,4 @@
-import { codecs, type CidKey, type MultihashKey } from '#src/bitswap/cid.ts'
+import { type CidKey, codecs, type MultihashKey } from '#src/bitswap/cid.ts'
 import type { Grant } from '#src/relay/grant.ts'
 import type { PoolReader } from '#src/relay/pool-reader.ts'
 

@@ -43,6 +43,11 @@ export class CappedMap<K, V> {
     return this.#entries.values()
   }
 
+  /** Yields keys with their values, the oldest first. */
+  entries(): IterableIterator<[K, V]> {
+    return this.#entries.entries()
+  }
+
   delete(key: K): boolean {
     return this.#entries.delete(key)
   }

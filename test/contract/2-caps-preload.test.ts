@@ -23,7 +23,7 @@ const limits = {
   KITSUNE_PRELOAD_DEPTH: '20',
   KITSUNE_PRELOAD_CALLS_PER_ADDRESS: '6',
   KITSUNE_PRELOAD_CALLS_TOTAL: '24',
-  KITSUNE_PRELOAD_RATE: '120/min',
+  KITSUNE_PRELOAD_RATE: '60/min',
 }
 
 let backend: AskingBackend
@@ -49,7 +49,7 @@ beforeAll(async () => {
 
 afterEach(async () => {
   await edge.untilMetrics(preloadIsIdle, 10_000)
-})
+}, 15_000)
 
 afterAll(async () => {
   await edge?.stop()
@@ -197,7 +197,7 @@ describe('a flood of calls', () => {
   test('that are all short is over at its rate; others are served', async () => {
     const from = '127.0.0.5'
     let refused = 0
-    for (let batch = 0; batch < 40; batch++) {
+    for (let batch = 0; batch < 30; batch++) {
       const answers = await Promise.all(
         Array.from({ length: 4 }, () =>
           refs({ web: edge.web, arg: `${seededTree(seeds++, 1, 9).root}`, from }),
@@ -210,7 +210,7 @@ describe('a flood of calls', () => {
       }
     }
     expect(refused).toBeGreaterThanOrEqual(20)
-    expect(refused).toBeLessThanOrEqual(40)
+    expect(refused).toBeLessThanOrEqual(60)
     await expectOthersServed()
   }, 30_000)
 })

@@ -26,8 +26,8 @@ beforeAll(async () => {
 }, 30_000)
 
 afterEach(async () => {
-  await edge.untilMetrics(preloadIsIdle, 5_000)
-})
+  await edge.untilMetrics(preloadIsIdle, 10_000)
+}, 15_000)
 
 afterAll(async () => {
   await edge?.stop()

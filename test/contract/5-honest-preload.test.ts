@@ -23,8 +23,8 @@ beforeAll(async () => {
 }, 30_000)
 
 afterEach(async () => {
-  await edge.untilMetrics(preloadIsIdle, 5_000)
-})
+  await edge.untilMetrics(preloadIsIdle, 10_000)
+}, 15_000)
 
 afterAll(async () => {
   await edge?.stop()
@@ -100,6 +100,21 @@ describe('a success', () => {
     expect(answer).toMatchObject({ status: 200, ending: 'whole', error: undefined })
     expect(answer.body).toBe(`{"Ref":"${aRef}","Err":""}\n{"Ref":"${otherRef}","Err":""}\n`)
     expect(answer.headers['access-control-allow-origin']).toBe('*')
+  })
+
+  test.each([
+    ['POST', 'r=true'],
+    ['GET', 'r=true'],
+    ['GET', 'recursive=true'],
+    ['POST', 'recursive=true&stream-channels=true'],
+  ])('is the same to old clients and new ones: %s with %s', async (method, query) => {
+    script = (asked) => {
+      asked.lines(aRef)
+      asked.end()
+    }
+    const answer = await refs({ web: edge.web, method, query: `${query}&arg=${aRoot()}` })
+    expect(answer).toMatchObject({ status: 200, refs: [aRef], ending: 'whole' })
+    expect(backend.refs.at(-1)?.url).toContain('recursive=true')
   })
 
   test('of a leaf has no lines', async () => {

@@ -43,7 +43,7 @@ describe.skipIf(!requirePeer('go'))('preload under abuse', () => {
   afterEach(async () => {
     await honest.persists(2)
     await edge.untilMetrics(preloadIsIdle, 10_000)
-  })
+  }, 20_000)
 
   afterAll(async () => {
     await honest?.stop()

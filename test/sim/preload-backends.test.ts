@@ -16,7 +16,11 @@ interface Scene {
 }
 
 /** Backends whose lanes are up, and a browser with something to add. */
-function begin(seed: number, nodes: number, preload: ConstructorParameters<typeof PreloadSim>[2] = {}): Scene {
+function begin(
+  seed: number,
+  nodes: number,
+  preload: ConstructorParameters<typeof PreloadSim>[2] = {},
+): Scene {
   const sim = new PreloadSim(seed, { cacheBytes: seed % 2 === 0 ? 0 : 2 ** 20 }, preload)
   for (const n of range(nodes)) sim.addNode(String.fromCharCode(97 + n))
   sim.world.pass(100)
@@ -111,24 +115,28 @@ scenario('a browser goes in the middle and returns: what is there already is not
   ]
 })
 
-scenario('a browser goes in the middle, its call too; both return: a part is on a backend already', 8, (seed) => {
-  const { sim, dag, browser } = begin(seed, 2)
-  const { world } = sim
-  const call = sim.call(home, dag, { abortAfterMs: world.integer(100, 600) })
-  world.pass(700)
-  browser.disconnect()
-  world.pass(5_000)
-  browser.connect()
-  const again = sim.call(home, dag)
-  sim.finish(120_000)
-  const tookMs = (again.endedMs ?? 0) - again.startedMs
-  return [
-    ...expectThat(call.done || call.aborted, `the first is gone, not ${call.outcome}`),
-    ...expectThat(again.done, `the second ends well, not with ${again.outcome}`),
-    ...expectThat(tookMs < 30_000, `soon, not after ${tookMs} ms`),
-    ...sim.close(),
-  ]
-})
+scenario(
+  'a browser goes in the middle, its call too; both return: a part is on a backend already',
+  8,
+  (seed) => {
+    const { sim, dag, browser } = begin(seed, 2)
+    const { world } = sim
+    const call = sim.call(home, dag, { abortAfterMs: world.integer(100, 600) })
+    world.pass(700)
+    browser.disconnect()
+    world.pass(5_000)
+    browser.connect()
+    const again = sim.call(home, dag)
+    sim.finish(120_000)
+    const tookMs = (again.endedMs ?? 0) - again.startedMs
+    return [
+      ...expectThat(call.done || call.aborted, `the first is gone, not ${call.outcome}`),
+      ...expectThat(again.done, `the second ends well, not with ${again.outcome}`),
+      ...expectThat(tookMs < 30_000, `soon, not after ${tookMs} ms`),
+      ...sim.close(),
+    ]
+  },
+)
 
 scenario('any part of a DAG is on a backend already', 12, (seed) => {
   const { sim, dag } = begin(seed, 2)
@@ -228,21 +236,28 @@ scenario('all backends fail: the call fails with what they say, and is no succes
 })
 
 for (const replicas of [2, 3]) {
-  scenario(`${replicas} copies: as many backends have it in the end, one did when the caller was told`, 4, (seed) => {
-    const { sim, dag, browser } = begin(seed, 3, { replicas })
-    const call = sim.call(home, dag)
-    sim.finish(120_000)
-    if (seed % 2 === 0) browser.disconnect()
-    sim.world.run(120_000, () => sim.relay.gauges.grants === 0)
-    const { made, failed } = sim.relay.counters.copies
-    return [
-      ...expectThat(call.done, `it ends well, not with ${call.outcome}`),
-      ...expectThat(holders(sim, call) === replicas, `${replicas} have it, not ${holders(sim, call)}`),
-      ...expectThat(made === replicas - 1 && failed === 0, `all copies made, not ${made}, ${failed} failed`),
-      ...expectThat(sim.duplicates === 0, `no block pulled twice, not ${sim.duplicates}`),
-      ...sim.close(),
-    ]
-  })
+  scenario(
+    `${replicas} copies: as many backends have it in the end, one did when the caller was told`,
+    4,
+    (seed) => {
+      const { sim, dag, browser } = begin(seed, 3, { replicas })
+      const call = sim.call(home, dag)
+      sim.finish(120_000)
+      if (seed % 2 === 0) browser.disconnect()
+      sim.world.run(120_000, () => sim.relay.gauges.grants === 0)
+      const { made, failed } = sim.relay.counters.copies
+      return [
+        ...expectThat(call.done, `it ends well, not with ${call.outcome}`),
+        ...expectThat(holders(sim, call) === replicas, `${replicas} have it, not ${holders(sim, call)}`),
+        ...expectThat(
+          made === replicas - 1 && failed === 0,
+          `all copies made, not ${made}, ${failed} failed`,
+        ),
+        ...expectThat(sim.duplicates === 0, `no block pulled twice, not ${sim.duplicates}`),
+        ...sim.close(),
+      ]
+    },
+  )
 }
 
 scenario('copies of what the pool has already, with nobody to bring it', 6, (seed) => {
@@ -273,26 +288,33 @@ scenario('a copy whose backend dies or hangs is made by another one', 6, (seed) 
   return [
     ...expectThat(call.done, `it ends well, not with ${call.outcome}`),
     ...expectThat(holders(sim, call) >= 2, `two have it, not ${holders(sim, call)}`),
-    ...expectThat(made === 1 && failed === 0, `the copy was made by another one, not ${made}, ${failed} failed`),
+    ...expectThat(
+      made === 1 && failed === 0,
+      `the copy was made by another one, not ${made}, ${failed} failed`,
+    ),
     ...sim.close(),
   ]
 })
 
-scenario('what is fetched is kept before the caller is told; a backend that cannot keep is not enough', 4, (seed) => {
-  const { sim, dag } = begin(seed, 0)
-  const full = { keep: { ms: 50, failure: 'no space left' } }
-  const nodes = ['a', 'b'].map((name) => sim.addNode(name, { refs: { ...full } }))
-  sim.world.pass(100)
-  const call = sim.call(home, dag)
-  sim.world.run(5_000, () => worker(sim) !== undefined)
-  const first = worker(sim)
-  for (const node of nodes) if (node !== first) node.manner.keep = { ms: 2_000 }
-  sim.finish(120_000)
-  const second = nodes.find((node) => node !== first)
-  const fetchedMs = second?.asked[0]?.endedMs ?? 0
-  return [
-    ...expectThat(call.done, `it ends well, not with ${call.outcome}`),
-    ...expectThat((call.endedMs ?? 0) >= fetchedMs + 2_000, 'only once it was kept'),
-    ...sim.close(),
-  ]
-})
+scenario(
+  'what is fetched is kept before the caller is told; a backend that cannot keep is not enough',
+  4,
+  (seed) => {
+    const { sim, dag } = begin(seed, 0)
+    const full = { keep: { ms: 50, failure: 'no space left' } }
+    const nodes = ['a', 'b'].map((name) => sim.addNode(name, { refs: { ...full } }))
+    sim.world.pass(100)
+    const call = sim.call(home, dag)
+    sim.world.run(5_000, () => worker(sim) !== undefined)
+    const first = worker(sim)
+    for (const node of nodes) if (node !== first) node.manner.keep = { ms: 2_000 }
+    sim.finish(120_000)
+    const second = nodes.find((node) => node !== first)
+    const fetchedMs = second?.asked[0]?.endedMs ?? 0
+    return [
+      ...expectThat(call.done, `it ends well, not with ${call.outcome}`),
+      ...expectThat((call.endedMs ?? 0) >= fetchedMs + 2_000, 'only once it was kept'),
+      ...sim.close(),
+    ]
+  },
+)

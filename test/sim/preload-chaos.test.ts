@@ -10,7 +10,12 @@ const chaos: Record<string, PreloadChaosOptions> = {
   'pages onto backends that are killed': { kills: true, clients: 5 },
   'pages onto backends that stall, and lanes that drop': { stalls: true },
   'pages onto backends that are ill': { ill: true },
-  'pages of which two copies are made, whatever happens': { replicas: 2, kills: true, stalls: true, fickle: true },
+  'pages of which two copies are made, whatever happens': {
+    replicas: 2,
+    kills: true,
+    stalls: true,
+    fickle: true,
+  },
   'pages and everything at once': {
     fickle: true,
     impatient: true,
@@ -21,7 +26,8 @@ const chaos: Record<string, PreloadChaosOptions> = {
     clients: 10,
   },
 }
-for (const [name, options] of Object.entries(chaos)) scenario(name, 4, (seed) => runPreloadChaos(seed, options))
+for (const [name, options] of Object.entries(chaos))
+  scenario(name, 4, (seed) => runPreloadChaos(seed, options))
 
 if (process.env['KITSUNE_TEST_LONG'] !== undefined) {
   scenario('a thousand pages and everything at once', 1, (seed) =>

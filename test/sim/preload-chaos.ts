@@ -30,7 +30,14 @@ export interface PreloadChaosOptions {
   readonly clients?: number
 }
 
-const honest = [browsers.jsIpfs, browsers.jsIpfs, browsers.oldJsIpfs, browsers.oldest, browsers.boxo, browsers.slow]
+const honest = [
+  browsers.jsIpfs,
+  browsers.jsIpfs,
+  browsers.oldJsIpfs,
+  browsers.oldest,
+  browsers.boxo,
+  browsers.slow,
+]
 const hostile = [browsers.liar, browsers.silent, { ...browsers.jsIpfs, wrongBytes: 0.3 }] as const
 
 /** A browser and what it adds. */
@@ -53,7 +60,9 @@ export function runPreloadChaos(seed: number, options: PreloadChaosOptions): str
   )
   const { world } = sim
   for (const n of range(nodes)) {
-    sim.addNode(String.fromCharCode(97 + n), { latencyMs: () => (world.chance(0.02) ? 400 : 20) * world.random() })
+    sim.addNode(String.fromCharCode(97 + n), {
+      latencyMs: () => (world.chance(0.02) ? 400 : 20) * world.random(),
+    })
   }
   const pages = range(count).map(() => page(sim, options))
   let calm = false
@@ -64,7 +73,11 @@ export function runPreloadChaos(seed: number, options: PreloadChaosOptions): str
   for (const each of pages) world.after(world.integer(0, overMs), () => come(sim, each, options, () => calm))
   unlessCalm(200, () => {
     const node = world.pick(sim.nodes)
-    if (node.alive) node.wonder(range(5).map(() => world.pick(sim.content.blocks).index), world.integer(100, 5_000))
+    if (node.alive)
+      node.wonder(
+        range(5).map(() => world.pick(sim.content.blocks).index),
+        world.integer(100, 5_000),
+      )
   })
   if (options.kills) unlessCalm(6_000, () => kill(sim, world.pick(sim.nodes)))
   if (options.stalls) unlessCalm(1_000, () => stall(sim, world.pick(sim.nodes)))
@@ -90,7 +103,10 @@ export function runPreloadChaos(seed: number, options: PreloadChaosOptions): str
   const failed = last.filter(({ call }) => !call.done)
   return [
     ...expectThat((before.get('done') ?? 0) > 0, `some calls end well in the trouble: ${[...before]}`),
-    ...expectThat(failed.length === 0, `all end well in the end, not ${failed.map(({ call }) => call.outcome)}`),
+    ...expectThat(
+      failed.length === 0,
+      `all end well in the end, not ${failed.map(({ call }) => call.outcome)}`,
+    ),
     ...expectThat(sim.mostBackWants < 20_000, `wants of backends are bounded: ${sim.mostBackWants}`),
     ...sim.close(),
   ]
@@ -113,7 +129,12 @@ function page(sim: PreloadSim, options: PreloadChaosOptions): Page {
 }
 
 /** A page opens: it adds, calls and connects, in any order; and may be gone before anything comes of it. */
-function come(sim: PreloadSim, { browser, dag, calls }: Page, options: PreloadChaosOptions, calm: () => boolean): void {
+function come(
+  sim: PreloadSim,
+  { browser, dag, calls }: Page,
+  options: PreloadChaosOptions,
+  calm: () => boolean,
+): void {
   const { world } = sim
   world.after(world.chance(0.5) ? 0 : world.integer(300, 8_000), () => browser.connect())
   const impatient = options.impatient === true

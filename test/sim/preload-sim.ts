@@ -36,7 +36,11 @@ export class PreloadSim {
   readonly #byAddress = new Map<string, Set<SimBrowser>>()
   readonly #granted = new Map<string, SimCall[]>()
 
-  constructor(seed: number, options: Partial<RelayOptions> = {}, preload: Partial<RelayOptions['preload']> = {}) {
+  constructor(
+    seed: number,
+    options: Partial<RelayOptions> = {},
+    preload: Partial<RelayOptions['preload']> = {},
+  ) {
     let dags: Dags | undefined
     this.options = { ...defaultOptions, ...options, preload: { ...defaultOptions.preload, ...preload } }
     this.sim = new Simulation(
@@ -69,7 +73,9 @@ export class PreloadSim {
 
   addNode(
     name: string,
-    options: Partial<Pick<SimBackendOptions, 'manner' | 'latencyMs' | 'withRpc'>> & { refs?: RefsManner } = {},
+    options: Partial<Pick<SimBackendOptions, 'manner' | 'latencyMs' | 'withRpc'>> & {
+      refs?: RefsManner
+    } = {},
   ): RefsNode {
     const { world, relay, content, verdicts } = this.sim
     const dagOf = (query: RefsQuery): Dag => this.#byArg.get(query.arg) as Dag
@@ -131,7 +137,8 @@ export class PreloadSim {
     const wrongAt = lines.findIndex((line, at) => line !== this.dags.line(listing[at] ?? -1))
     if (wrongAt >= 0) this.verdicts.fail(`line ${wrongAt} of a call is wrong`)
     if (end?.kind !== 'done') return
-    if (lines.length !== listing.length) this.verdicts.fail(`done with ${lines.length} of ${listing.length} lines`)
+    if (lines.length !== listing.length)
+      this.verdicts.fail(`done with ${lines.length} of ${listing.length} lines`)
     if (!this.#works(call).some((refs) => refs.result?.kind === 'done' && refs.whole)) {
       this.verdicts.fail('done, but no backend has everything')
     }
@@ -183,20 +190,28 @@ export class PreloadSim {
       .filter((refs) => same(refs.query) && (refs.endedMs ?? startedMs) >= startedMs)
   }
 
+  /** Whether somebody who shares its work is slow to read. */
+  #isHeldUp({ query }: SimCall): boolean {
+    const same = JSON.stringify(query)
+    return this.calls.some((call) => call.readsSlowly && JSON.stringify(call.query) === same)
+  }
+
   /** No call goes on without anything coming of it for longer than it may. */
   #watch(): void {
     const nowMs = this.world.now()
-    for (const node of this.nodes) this.mostBackWants = Math.max(this.mostBackWants, node.backend.relayed.wants.size)
+    for (const node of this.nodes)
+      this.mostBackWants = Math.max(this.mostBackWants, node.backend.relayed.wants.size)
     const allowedMs = this.options.preload.waitMs + 2_000
     for (const call of this.calls) {
-      if (!call.open || call.readsSlowly || nowMs - call.startedMs < allowedMs) continue
+      if (!call.open || this.#isHeldUp(call) || nowMs - call.startedMs < allowedMs) continue
       let lastMs = call.startedMs
       for (const index of call.dag.indices) lastMs = Math.max(lastMs, this.#cameAt.get(index) ?? 0)
       for (const { fetcher } of this.nodes) {
         lastMs = Math.max(lastMs, fetcher.cameMs, fetcher.wantedMs.get(call.dag.root.index) ?? 0)
       }
       for (const refs of this.#works(call)) lastMs = Math.max(lastMs, refs.startedMs, refs.spokeMs ?? 0)
-      if (nowMs - lastMs > allowedMs) this.verdicts.fail(`a call goes on ${nowMs - lastMs} ms after its last progress`)
+      if (nowMs - lastMs > allowedMs)
+        this.verdicts.fail(`a call goes on ${nowMs - lastMs} ms after its last progress`)
     }
   }
 }

@@ -229,11 +229,16 @@ function retrieve(sim: PreloadSim): string[] {
   const call = sim.call(home, dag)
   sim.finish(60_000)
   browser.disconnect()
-  const late = sim.sim.addClient({ version: '1.2', cancels: 2, window: 32, overtaking: true, forms }, [...dag.indices])
+  const late = sim.sim.addClient({ version: '1.2', cancels: 2, window: 32, overtaking: true, forms }, [
+    ...dag.indices,
+  ])
   sim.sim.finish(70_000)
   return [
     ...expectThat(call.done, `it ends well, not with ${call.outcome}`),
-    ...expectThat(early.got.size === dag.indices.size && late.got.size === dag.indices.size, 'both have everything'),
+    ...expectThat(
+      early.got.size === dag.indices.size && late.got.size === dag.indices.size,
+      'both have everything',
+    ),
     ...expectThat(sim.duplicates === 0, `no block twice, not ${sim.duplicates}`),
   ]
 }

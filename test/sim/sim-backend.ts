@@ -46,7 +46,9 @@ export class SimBackend {
     this.latencyMs = options.latencyMs ?? (() => 1 + options.world.random() * 4)
     this.relayed = options.relay.addBackend(
       name,
-      options.withRpc ? { fetch: (cid, ms, done) => this.#fetch(cid, ms, done), ...options.rpc } : { ...options.rpc },
+      options.withRpc
+        ? { fetch: (cid, ms, done) => this.#fetch(cid, ms, done), ...options.rpc }
+        : { ...options.rpc },
     )
     this.wanting = options.wanting
   }

@@ -48,12 +48,16 @@ export class SimBrowser {
   readonly sent = new Map<number, number>()
   /** Wants that it was told, cancels not counted. */
   asked = 0
+  /** The most wants that it held at once: told, and neither answered nor taken back. */
+  mostHeld = 0
   readonly #sim: PreloadSim
   #connected = false
   #pipe: Pipe | undefined
   #peer: FrontPeer | undefined
   #arrivesMs = 0
   readonly #remembered = new Map<string, WireEntry>()
+  readonly #held = new Set<string>()
+  #slept: (() => void)[] | undefined
 
   constructor(sim: PreloadSim, address: string, manner: BrowserManner) {
     this.#sim = sim
@@ -68,6 +72,13 @@ export class SimBrowser {
   /** Wants that it was told and that are neither answered nor cancelled. */
   get remembered(): number {
     return this.#remembered.size
+  }
+
+  /** A page in the background: connected, and does nothing. */
+  set asleep(asleep: boolean) {
+    const slept = this.#slept ?? []
+    this.#slept = asleep ? [] : undefined
+    for (const run of slept) run()
   }
 
   add(dag: Dag, part: (index: number) => boolean = () => true): void {
@@ -94,7 +105,10 @@ export class SimBrowser {
     const { bytesPerMs } = this.manner
     const pipe: Pipe = new Pipe(world, {
       take: () => peer.take(this.manner.presences ? '1.2' : '1.1'),
-      deliver: (frame) => this.#read(frame),
+      deliver: (frame) => {
+        if (this.#slept === undefined) this.#read(frame)
+        else this.#slept.push(() => peer === this.#peer && this.#read(frame))
+      },
       latencyMs: () => this.#latencyMs(),
       ...(bytesPerMs !== undefined && { bytesPerMs: bytesPerMs * 10 }),
     })
@@ -112,6 +126,7 @@ export class SimBrowser {
     this.#pipe = undefined
     this.#peer = undefined
     this.#remembered.clear()
+    this.#held.clear()
   }
 
   #latencyMs(): number {
@@ -123,7 +138,8 @@ export class SimBrowser {
       const message = decodeWire(bytes)
       if (message.full) this.#sim.verdicts.fail('a full wantlist to a browser')
       const names = new Set(message.entries.map(({ cid }) => hex(cid)))
-      if (names.size < message.entries.length) this.#sim.verdicts.fail('a CID twice in one message to a browser')
+      if (names.size < message.entries.length)
+        this.#sim.verdicts.fail('a CID twice in one message to a browser')
       const presences: WireMessage['presences'] = []
       for (const entry of message.entries) this.#entry(entry, presences)
       if (presences.length > 0) this.#send({ presences })
@@ -134,9 +150,11 @@ export class SimBrowser {
     const key = hex(entry.cid)
     if (entry.cancel) {
       this.#remembered.delete(key)
+      this.#held.delete(key)
       return
     }
     this.asked++
+    this.mostHeld = Math.max(this.mostHeld, this.#held.add(key).size)
     const block = this.#sim.content.named(entry.cid)
     if (block === undefined) return this.#sim.verdicts.fail('a browser is asked for what nobody ever had')
     this.#sim.mayAsk(this, block.index)
@@ -161,6 +179,7 @@ export class SimBrowser {
       data = data.slice()
       data[data.length - 1] = (data.at(-1) as number) ^ 0x55
     }
+    this.#held.delete(hex(cid))
     this.sent.set(block.index, (this.sent.get(block.index) ?? 0) + 1)
     this.#send(bare ? { blocks: [data] } : { payload: [{ prefix: prefixFor(cid), data }] })
   }

@@ -37,7 +37,9 @@ export class SimCall {
     this.query = sim.dags.query(dag, manner.query)
     this.startedMs = sim.world.now()
     const { query, address: from } = this
-    const call = sim.relay.refs.refs({ query, address: from, timeoutMs: manner.timeoutMs }, () => this.#wake())
+    const call = sim.relay.refs.refs({ query, address: from, timeoutMs: manner.timeoutMs }, () =>
+      this.#wake(),
+    )
     if ('refused' in call) {
       this.refusal = call
       this.endedMs = this.startedMs

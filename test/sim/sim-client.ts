@@ -45,7 +45,7 @@ interface OpenWant {
   told: boolean
 }
 
-const formOfCodec: Readonly<Record<number, CidForm>> = { 0x70: 'v1-dag-pb', 0x71: 'v1-dag-cbor' }
+const formOfCodec: Readonly<Record<number, CidForm>> = { 112: 'v1-dag-pb', 113: 'v1-dag-cbor' }
 const largestMessageBytes = 4 * 1024 * 1024
 
 /** A client of the simulation: fetches a list of blocks, and notes whatever it is told that it may not be. */

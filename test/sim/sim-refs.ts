@@ -121,7 +121,9 @@ export class SimRefs implements RefsWork {
     if (this.#over) return
     this.#close()
     this.result = result
-    this.whole = [...this.#node.dags.needed(this.query, this.#dag)].every((index) => this.#node.backend.has.has(index))
+    this.whole = [...this.#node.dags.needed(this.query, this.#dag)].every((index) =>
+      this.#node.backend.has.has(index),
+    )
     if (result.kind === 'done' && !this.whole) this.#node.backend.verdicts.fail('a simulated refs is wrong')
     this.#sink.ended(result)
   }

@@ -46,7 +46,7 @@ export const blockLoads: readonly LoadCase[] = [
   blocksCase('256k', '', ', no cache', { groups: ['must', 'sizes', 'clients', 'ci'] }),
   blocksCase('1k', '', ', no cache', { groups: ['must', 'sizes', 'clients', 'ci'] }),
   blocksCase('16k', '', ', no cache', { groups: ['sizes'] }),
-  blocksCase('1m', '', ', no cache', { groups: ['sizes', 'ci'] }),
+  blocksCase('1m', '', ', no cache', { groups: ['sizes'] }),
   blocksCase('256k', '-cache', ', default cache, half of them fit', {
     groups: ['cache'],
     env: {},
@@ -71,5 +71,5 @@ export const blockLoads: readonly LoadCase[] = [
     load: { ...sizes['1k'], ...likeJsIpfs },
   }),
   blocksCase('256k', '-ws', ' over ws', { groups: ['streams'], over: 'ws' }),
-  blocksCase('1k', '-ws', ' over ws', { groups: ['streams', 'ci'], over: 'ws' }),
+  blocksCase('1k', '-ws', ' over ws', { groups: ['streams'], over: 'ws' }),
 ]

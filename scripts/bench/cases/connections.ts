@@ -76,7 +76,7 @@ const idleCases = [idleCase('tcp'), idleCase('ws')]
 const connectCase: BenchCase = {
   name: 'connect',
   title: 'new connections, each with a new identity, from dialling to identified, 8 at a time',
-  groups: ['must', 'connections', 'ci'],
+  groups: ['must', 'connections'],
   async run(lab) {
     const stage = await startStage(lab, { content: noContent })
     const runs = await inTurns(lab, 'connect', stage, (subject, round) =>

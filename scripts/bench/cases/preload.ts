@@ -17,7 +17,7 @@ const timeoutMs = 60_000
 export const preloadCase: BenchCase = {
   name: 'preload',
   title: 'preload: refs?r=true of a file that one browser has',
-  groups: ['preload'],
+  groups: [],
   async run(lab) {
     const stage = await startStage(lab, { content: {}, kinds: ['direct', 'edge'] })
     const bytes = (lab.options.quick ? 16 : 64) * 2 ** 20

@@ -14,7 +14,7 @@ const nobody = ['http://127.0.0.1:9']
 export const startCase: BenchCase = {
   name: 'start',
   title: 'from starting the executable to listening',
-  groups: ['must', 'start', 'ci'],
+  groups: ['must'],
   async run(lab) {
     const dataDir = await mkdtemp(join(tmpdir(), 'kitsune-bench-start-'))
     const times: number[] = []

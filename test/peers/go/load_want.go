@@ -6,7 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -140,7 +140,7 @@ func ask(ctx context.Context, node host.Host, id peer.ID, number, batch int, sen
 		}
 		frame = appendWantlist(frame[:0], entries, next == 0)
 		if _, err := stream.Write(frame); err != nil {
-			if errors.Is(err, os.ErrDeadlineExceeded) {
+			if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
 				return nil // the time is over
 			}
 			return err
