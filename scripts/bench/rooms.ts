@@ -144,7 +144,8 @@ function nameOf(id: number, tree: Tree): string {
   for (const { functionName, url, lineNumber } of callersOf(id, tree)) {
     const place = url.split('/').slice(-2).join('/')
     if (name === '') {
-      name = functionName === '' ? '(anonymous)' : functionName
+      // A regular expression is its own name, and may be a page long.
+      name = functionName === '' ? '(anonymous)' : functionName.slice(0, 60)
       if (url !== '') return `${name} ${place}:${lineNumber + 1}`
     } else if (url !== '') return `${name} ← ${place}`
   }

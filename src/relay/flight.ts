@@ -139,7 +139,8 @@ export class Flight {
     const effort = this.#effort
     if (grant.exceeded) return this.fail('limit', 'the content is larger or deeper than this node takes')
     if (nowMs - this.startedMs > this.#options.ageMs) return this.fail('timeout', 'context deadline exceeded')
-    if (effort === undefined || effort.keeping) return
+    if (effort === undefined) return this.#awaitBackend(nowMs)
+    if (effort.keeping) return
     if (this.#isLost(effort, nowMs) && this.#another(effort.backend, 'silent')) return
     // It is its callers who keep it: they do not read.
     if (!this.stream.hasRoom) grant.progressMs = nowMs
@@ -188,7 +189,16 @@ export class Flight {
     if (mayGoOn && this.#another(backend, reason)) return
     if (result.kind === 'failed') return this.fail('backend', result.message)
     this.#deps.trouble(backend, 'lost', reason)
-    this.fail('no-backend', 'no node can take this now')
+    // Its callers were told that it is under way: a backend that comes back in time keeps the word.
+    if (this.stream.length === 0) this.fail('no-backend', 'no node can take this now')
+  }
+
+  /** Nobody does it now: waits for a backend that has come back. */
+  #awaitBackend(nowMs: number): void {
+    if (this.looking !== undefined || this.begin()) return
+    if (nowMs - this.grant.progressMs > this.#options.waitMs) {
+      this.fail('no-backend', 'no node can take this now')
+    }
   }
 
   /** Another backend takes over, if there is one. */

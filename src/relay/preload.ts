@@ -198,7 +198,7 @@ export class Preload implements RefsCalls {
     if (!this.#flights.has(flight)) return
     if (flight.callers.size === 0) return flight.abandon()
     // Where it only makes copies, its clients are still of use.
-    if (flight.end === undefined && grants.part(flight.grant, account)) pulls.granted(flight.grant)
+    if (flight.end === undefined && grants.part(flight.grant, account)) pulls.withdrawn(flight.grant)
   }
 }
 

@@ -89,9 +89,14 @@ export class Pulls {
     if (pull.wants.size === 0) this.#end(pull)
   }
 
-  /** A grant covers more, or clients at more addresses may be asked under it: what was idle may go on. */
+  /** Clients at more addresses may be asked under a grant: what was idle may go on. */
   granted(grant: Grant): void {
     for (const pull of [...grant.pulls]) this.#advance(pull)
+  }
+
+  /** Clients at some address may not be asked under a grant any more. */
+  withdrawn(grant: Grant): void {
+    for (const pull of [...grant.pulls]) this.#deps.sourcing.review(pull)
   }
 
   /** These came under a grant just now. Backends may want them already, and other grants cover them. */
@@ -111,7 +116,10 @@ export class Pulls {
     for (const pull of [...grant.pulls]) {
       pull.grants.delete(grant)
       grant.pulls.delete(pull)
-      if (pull.grants.size > 0) continue
+      if (pull.grants.size > 0) {
+        this.#deps.sourcing.review(pull)
+        continue
+      }
       const wants = [...pull.wants]
       pull.wants.clear()
       this.#end(pull)
@@ -153,11 +161,6 @@ export class Pulls {
     if (cache.enabled) cache.offer(key, bytes)
     retrieval.supplied(key, bytes, first.backend)
     return true
-  }
-
-  /** Returns the pull for a block, if there is one. */
-  find(key: MultihashKey): Pull | undefined {
-    return this.#pulls.get(key)
   }
 
   /** Does what is due with time. */

@@ -123,7 +123,15 @@ export class Sourcing {
     const batch = pull.tries < oneByOne ? 1 : 2 ** (pull.tries - oneByOne + 1)
     const silent = next.filter((supplier) => !supplier.tellsPresence).slice(0, batch)
     for (const supplier of silent) this.#askForBlock(pull, supplier, nowMs)
+    // None of them has a place.
+    if (pull.asks.size === 0 && first !== undefined) return this.#askForBlock(pull, first, nowMs)
     this.#look(pull)
+  }
+
+  /** Some of those who were asked may not be any more. */
+  review(pull: Pull): void {
+    for (const [supplier, ask] of [...pull.asks]) if (!mayBeAsked(pull, supplier)) supplier.cancel(ask)
+    this.advance(pull)
   }
 
   /** A pull is over: whoever was asked is told. */
@@ -172,14 +180,14 @@ export class Sourcing {
   #ask(pull: Pull, supplier: Supplier, kind: ClientAsk['kind'], nowMs: number): void {
     this.#deps.counters.clientAsks++
     const dropped = pull.asks.has(supplier) ? undefined : supplier.makePlace()
-    if (dropped !== undefined) this.#lookAt(dropped, nowMs + againMs)
+    if (dropped !== undefined) this.#lookAt(dropped, Math.min(dropped.lookMs, nowMs + againMs))
     supplier.ask(pull, kind, nowMs)
   }
 
-  /** Sets when a pull is looked at again: when the last one asked has had its time. */
+  /** Sets when a pull is looked at again: when the last one asked has had its time, or others may have a place. */
   #look(pull: Pull): void {
     const others = this.#hasOthers(pull)
-    let lookMs = Number.POSITIVE_INFINITY
+    let lookMs = others ? this.#deps.clock.now() + againMs : Number.POSITIVE_INFINITY
     for (const [supplier, ask] of pull.asks) {
       lookMs = Math.min(lookMs, patience(pull, supplier, ask, others))
     }
@@ -192,8 +200,9 @@ export class Sourcing {
     else this.#timed.delete(pull)
   }
 
-  /** Whether somebody is left who was not asked. */
+  /** Whether somebody is left: who was not asked, or says that it is there. */
   #hasOthers(pull: Pull): boolean {
+    for (const { verdict } of pull.asks.values()) if (verdict === 'have') return true
     for (const supplier of this.#candidates(pull)) if (!pull.asks.has(supplier)) return true
     return false
   }

@@ -186,12 +186,18 @@ describe('the delegates preset', () => {
   afterAll(() => delegating?.stop())
 
   test('forwards what it names, without a word of the caller', async () => {
-    const before = backend.paths.length
+    const before = [backend.paths.length, backend.refs.length] as const
     await fetch(`${delegating.web}/api/v0/block/stat?arg=${cid}&offline=true`, {
       method: 'POST',
       headers: { authorization: 'Bearer mine' },
     })
-    expect(backend.paths.slice(before)).toEqual([expect.stringMatching(/^\/api\/v0\/block\/stat\?/)])
+    // It is fetched from the caller first, as `refs` does.
+    expect(backend.paths.slice(before[0])).toEqual([
+      expect.stringContaining(`/api/v0/refs?arg=${cid}&recursive=false`),
+      expect.stringMatching(new RegExp(`^/api/v0/block/stat\\?arg=${cid}(&timeout=\\d+ms)?$`)),
+    ])
+    expect(backend.refs.length - before[1]).toBe(1)
+    expect(JSON.stringify(backend.refs.at(-1)?.headers)).not.toContain('mine')
   })
 
   test.each(['block/get', 'block/rm', 'id', 'config/show', 'dht/../id', 'pin/ls', 'name/publish'])(

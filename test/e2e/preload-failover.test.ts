@@ -109,17 +109,36 @@ describe.skipIf(!haveGo)('a backend that is lost in the middle of a refs', () =>
     await backends[1]?.stop()
     await edge.untilMetrics((m) => m.sum('kitsune_backend_state', { state: 'ready' }) === 1)
     const dag = seededTree(seeds++, 60, 4_000)
-    keep(await startRawBrowser(edge.tcp, { localAddress: from, blocks: dag.blocks, delayMs: 100 }))
+    // A leaf is missing, so that it cannot end before it is cut off.
+    const blocks = dag.blocks.slice(1)
+    const client = keep(await startRawBrowser(edge.tcp, { localAddress: from, blocks }))
     const call = callRefs({ web: edge.web, arg: `${dag.root}`, from })
     await edge.untilMetrics((m) => m.sum('kitsune_blocks_pulled_total') > 10)
     await backends[0]?.kill()
     const answer = await call.answer
+    client.add(dag.blocks.slice(0, 1))
     expect(answer.ending).toBe('whole')
     if (answer.status === 200) expect(answer.error).toMatch(/./)
     else expect(answer.status).toBeGreaterThanOrEqual(500)
     const back = keep(await (backends[0] as GoServe).restart())
     await edge.untilReady(1)
     await expectPersisted(dag, await refs({ web: edge.web, arg: `${dag.root}`, from }), [back.rpc])
+  }, 60_000)
+
+  test('and comes back in time: the answer goes on where it was', async () => {
+    await startPool()
+    await backends[1]?.stop()
+    await edge.untilMetrics((m) => m.sum('kitsune_backend_state', { state: 'ready' }) === 1)
+    const branches = Array.from({ length: 12 }, () => seededTree(seeds++, 12, 3_000))
+    const dag = treeOver(branches)
+    keep(await startRawBrowser(edge.tcp, { localAddress: from, blocks: dag.blocks, delayMs: 30 }))
+    const call = callRefs({ web: edge.web, arg: `${dag.root}`, from })
+    await call.lines(20, 30_000)
+    await backends[0]?.kill()
+    const back = keep(await (backends[0] as GoServe).restart())
+    const answer = await call.answer
+    expect(answer.refs).toHaveLength(12 + 144)
+    await expectPersisted(dag, answer, [back.rpc])
   }, 60_000)
 
   test('KITSUNE_REPLICAS=2: both have it in the end, and the caller waits for the first only', async () => {

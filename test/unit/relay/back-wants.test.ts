@@ -1,0 +1,118 @@
+import { expect, test } from 'bun:test'
+import { BackWants } from '#src/relay/back-wants.ts'
+import { multihash, readyBackend } from '#test/unit/relay/fixture.ts'
+import { parsed, pullOf } from '#test/unit/relay/preload-fixture.ts'
+
+const backend = readyBackend('a', 4)
+
+/** Wants one on a lane and returns it; it must be no echo. */
+function want(wants: BackWants, n: number, slot = 0, nowMs = 0) {
+  const it = wants.want(backend, slot, parsed(n), nowMs)
+  if (it === undefined) throw new Error('an echo')
+  return it
+}
+
+test('a want on several lanes is one entry, which goes with the last cancel', () => {
+  const wants = new BackWants()
+  const first = want(wants, 1, 0)
+  expect(want(wants, 1, 3)).toBe(first)
+  expect(wants.size).toBe(1)
+  expect(wants.cancel(0, multihash(1))).toBeUndefined()
+  expect(wants.find(multihash(1))).toBe(first)
+  expect(wants.cancel(0, multihash(1))).toBeUndefined()
+  expect(wants.cancel(3, multihash(1))).toBe(first)
+  expect(wants.size).toBe(0)
+  expect(wants.cancel(3, multihash(1))).toBeUndefined()
+})
+
+test('idle wants are remembered up to the capacity, the oldest forgotten', () => {
+  const wants = new BackWants(100)
+  for (let n = 0; n < 10_000; n++) want(wants, n)
+  expect(wants.size).toBe(100)
+  expect(wants.find(multihash(9_899))).toBeUndefined()
+  expect(wants.find(multihash(9_900))).toBeDefined()
+  for (let n = 9_900; n < 10_000; n++) wants.cancel(0, multihash(n))
+  expect(wants.size).toBe(0)
+})
+
+test('what is pulled is not pushed out by what is idle', () => {
+  const wants = new BackWants(10)
+  const pulled = want(wants, 1)
+  wants.pulling(pulled, pullOf(1, backend))
+  for (let n = 2; n < 100; n++) want(wants, n)
+  expect(wants.find(multihash(1))).toBe(pulled)
+  expect(wants.size).toBe(11)
+})
+
+test('what is not pulled any more is idle again if it is still wanted', () => {
+  const wants = new BackWants()
+  const it = want(wants, 1)
+  wants.pulling(it, pullOf(1, backend))
+  wants.idle(it)
+  expect([it.pull, wants.find(multihash(1)), wants.size]).toEqual([undefined, it, 1])
+  wants.pulling(it, pullOf(1, backend))
+  expect(wants.cancel(0, multihash(1))).toBe(it)
+  wants.idle(it)
+  expect(wants.size).toBe(0)
+})
+
+test('a full list takes back what is not in it, on its lane only', () => {
+  const wants = new BackWants()
+  const [one, both, kept] = [want(wants, 1, 0), want(wants, 2, 0), want(wants, 3, 0)]
+  want(wants, 2, 1)
+  wants.pulling(one, pullOf(1, backend))
+  expect(wants.retain(0, new Set([multihash(3)]))).toEqual([one])
+  expect(wants.find(multihash(2))).toBe(both)
+  expect(wants.find(multihash(3))).toBe(kept)
+  expect(new Set(wants.retain(1, new Set()))).toEqual(new Set([both]))
+  expect(wants.size).toBe(1)
+})
+
+test('what was given leaves no want behind, and an echo of it on another lane is no new one', () => {
+  const wants = new BackWants()
+  const it = want(wants, 1, 0)
+  wants.pulling(it, pullOf(1, backend))
+  wants.served(it, 1_000)
+  expect(wants.size).toBe(0)
+  expect(wants.want(backend, 1, parsed(1), 1_100)).toBeUndefined()
+  expect(wants.want(backend, 2, parsed(1), 1_200)).toBeUndefined()
+  for (const slot of [1, 2]) wants.cancel(slot, multihash(1))
+  expect(wants.size).toBe(0)
+  expect(wants.due(60_000)).toEqual([])
+})
+
+test('an echo that stays is meant after a while', () => {
+  const wants = new BackWants()
+  wants.served(want(wants, 1), 1_000)
+  wants.want(backend, 1, parsed(1), 1_100)
+  expect(wants.due(2_999)).toEqual([])
+  const [meant, ...others] = wants.due(3_000)
+  expect(meant?.multihash).toBe(multihash(1))
+  expect(others).toEqual([])
+  expect(wants.due(10_000)).toEqual([])
+  expect(wants.want(backend, 2, parsed(1), 10_000)).toBe(meant)
+})
+
+test('what is wanted again later than an echo comes is a new want', () => {
+  const wants = new BackWants()
+  wants.served(want(wants, 1), 1_000)
+  expect(wants.want(backend, 0, parsed(1), 3_000)).toBeDefined()
+})
+
+test('an echo that was pushed out is forgotten, and so is everything else of it', () => {
+  const wants = new BackWants(10)
+  wants.served(want(wants, 1), 0)
+  wants.want(backend, 1, parsed(1), 10)
+  for (let n = 2; n < 100; n++) want(wants, n)
+  expect(wants.due(60_000)).toEqual([])
+})
+
+test('a flood of echoes is bounded like any other', () => {
+  const wants = new BackWants(100)
+  for (let n = 0; n < 10_000; n++) {
+    wants.served(want(wants, n, 0, n), n)
+    wants.want(backend, 1, parsed(n), n)
+  }
+  expect(wants.size).toBe(100)
+  expect(wants.due(1e6).length).toBeLessThanOrEqual(100)
+})
