@@ -2,6 +2,7 @@ import { publicKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { Libp2p } from 'libp2p'
 import type { Config } from '#src/config/config.ts'
 import { createRelay, preloadBy } from '#src/edge-core.ts'
+import { watchFaults } from '#src/edge-faults.ts'
 import { createWeb } from '#src/edge-web.ts'
 import { createAdmin, type Readiness } from '#src/http/admin.ts'
 import { type Served, serveHttp } from '#src/http/serve.ts'
@@ -123,6 +124,7 @@ class Edge implements RunningEdge {
   readonly #finish: () => void
   #adminServer: Served | undefined
   #ticker: ReturnType<typeof setInterval> | undefined
+  #unwatch: (() => void) | undefined
   #draining = false
   #stopping: Promise<void> | undefined
 
@@ -138,6 +140,10 @@ class Edge implements RunningEdge {
     const { config, relay, pool, front, frontHost, metrics, log } = this.#parts
     const startedMs = performance.now()
     metrics.start()
+    this.#unwatch = watchFaults((error) => {
+      relay.counters.uncaughtFaults++
+      log.error({ err: error }, 'A fault that nobody caught: please report it')
+    })
     this.#ticker = setInterval(() => relay.tick(), tickMs)
     await pool.start()
     await front.start()
@@ -194,6 +200,7 @@ class Edge implements RunningEdge {
     await Promise.all(hosts.map((host) => host.stop()))
     await this.#adminServer?.stop()
     clearInterval(this.#ticker)
+    this.#unwatch?.()
     metrics.stop()
     log.info({}, 'Kitsune stopped')
     this.#finish()

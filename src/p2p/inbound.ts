@@ -46,9 +46,10 @@ export class Inbound {
     const reading: Reading = { frames: new FrameReader(maxMessageBytes), heardMs: performance.now() }
     this.#streams.set(stream, reading)
     stream.addEventListener('message', (event) => this.#read(stream, reading, event.data))
-    stream.addEventListener('remoteCloseWrite', () => closeSoon(stream), { once: true })
+    // Not before all of it is read: what is unread in a stream that both have closed is not delivered.
+    stream.addEventListener('end', () => closeSoon(stream), { once: true })
     stream.addEventListener('close', () => this.#forget(stream, reading), { once: true })
-    if (stream.remoteWriteStatus === 'closed') closeSoon(stream)
+    if (stream.readableEnded) closeSoon(stream)
     if (stream.status !== 'open') this.#forget(stream, reading)
     else if (this.#resume !== undefined) stream.pause()
   }

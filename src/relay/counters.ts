@@ -144,6 +144,8 @@ export class Counters {
   readonly preloadTrouble = { lost: 0, 'no-copy': 0 }
   /** From a refs to its end, as its caller sees it. */
   readonly refsDurationMs = new Histogram(refsBoundsMs)
+  /** Faults that no part caught; the process goes on. */
+  uncaughtFaults = 0
   /** From a client's want to the block's handing to its connection. */
   readonly wantLatencyMs = new Histogram(latencyBoundsMs)
 }

@@ -24,7 +24,7 @@ export function metricTable(deps: MetricsDeps, ownProcess: ProcessMetrics): Fiel
     ...relayMetrics(deps),
     ...preloadMetrics(deps),
     ...backendMetrics(deps),
-    ...processMetrics(ownProcess),
+    ...processMetrics(deps, ownProcess),
   ]
 }
 
@@ -234,7 +234,7 @@ function named(backends: readonly BackendStatus[]): { labels: Labels; status: Ba
   })
 }
 
-function processMetrics(own: ProcessMetrics): FieldMetric[] {
+function processMetrics({ counters }: MetricsDeps, own: ProcessMetrics): FieldMetric[] {
   return [
     histogram(
       'kitsune_event_loop_lag_seconds',
@@ -269,6 +269,11 @@ function processMetrics(own: ProcessMetrics): FieldMetric[] {
         const openFiles = own.countOpenFiles()
         return openFiles === undefined ? [] : [{ labels: {}, value: openFiles }]
       },
+    ),
+    counter(
+      'kitsune_uncaught_faults_total',
+      'Faults that no part of the program caught; it goes on. Any rise is a bug: please report the log line.',
+      () => counters.uncaughtFaults,
     ),
     gauge(
       'kitsune_process_start_time_seconds',

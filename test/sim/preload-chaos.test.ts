@@ -27,7 +27,7 @@ const chaos: Record<string, PreloadChaosOptions> = {
   },
 }
 for (const [name, options] of Object.entries(chaos))
-  scenario(name, 4, (seed) => runPreloadChaos(seed, options))
+  scenario(name, 3, (seed) => runPreloadChaos(seed, options))
 
 if (process.env['KITSUNE_TEST_LONG'] !== undefined) {
   scenario('a thousand pages and everything at once', 1, (seed) =>

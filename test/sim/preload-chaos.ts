@@ -52,7 +52,7 @@ interface Page {
  * every page returns and calls once more. Returns what should not have been seen.
  */
 export function runPreloadChaos(seed: number, options: PreloadChaosOptions): string[] {
-  const { browsers: count = 40, nodes = 3, overMs = 60_000, replicas = 1 } = options
+  const { browsers: count = 30, nodes = 3, overMs = 60_000, replicas = 1 } = options
   const sim = new PreloadSim(
     seed,
     { cacheBytes: seed % 2 === 0 ? 0 : 2 ** 20, lanes: 1 + (seed % 4) },
@@ -114,7 +114,7 @@ export function runPreloadChaos(seed: number, options: PreloadChaosOptions): str
 
 function page(sim: PreloadSim, options: PreloadChaosOptions): Page {
   const { world, dags } = sim
-  const { browsers: count = 40, addresses = Math.ceil(count / 2), mostBlocks = 40 } = options
+  const { browsers: count = 30, addresses = Math.ceil(count / 2), mostBlocks = 40 } = options
   const address = `10.0.${world.integer(0, addresses - 1)}.1`
   const browser = sim.addBrowser(address, world.pick<BrowserManner>(honest))
   const known = sim.content.blocks.length > 10 ? range(3).map(() => world.pick(sim.content.blocks)) : []

@@ -7,6 +7,7 @@ export class FakeStream extends EventTarget {
   status = 'open'
   readStatus = 'readable'
   remoteWriteStatus = 'writable'
+  readableEnded = false
   /** What was sent, message by message. */
   readonly sent: Uint8Array[] = []
   /** Whether there is room for more after each message. */
@@ -43,6 +44,8 @@ export class FakeStream extends EventTarget {
   endWrite(): void {
     this.remoteWriteStatus = 'closed'
     this.dispatchEvent(new Event('remoteCloseWrite'))
+    this.readableEnded = true
+    this.dispatchEvent(new Event('end'))
   }
 
   pause(): void {
