@@ -19,7 +19,7 @@ export function contradictions(
     ...preloads(values, given),
     ...delegates(values, given),
     ...ports(values),
-    ...proxies(values),
+    ...proxies(values, given),
     ...atMost(
       given,
       'missAnswerAfter',
@@ -115,14 +115,16 @@ function ports(values: Values): Problem[] {
 }
 
 /** Without anybody to trust every connection would be closed; without a listener nothing would be read. */
-function proxies(values: Values): Problem[] {
+function proxies(values: Values, given: ReadonlyMap<VariableKey, Given>): Problem[] {
   const { listen, proxyProtocol = [] } = values
   const problems: Problem[] = []
   if (proxyProtocol.length > 0 && values.trustedProxies === undefined) {
     const message = `needs ${schema.trustedProxies.name}: set it to the addresses from which your load balancers connect`
     problems.push(problem('proxyProtocol', proxyProtocol.join(','), message))
   }
-  for (const kind of listen === undefined ? [] : proxyProtocol) {
+  // Who says "on" means whatever is listened on.
+  const named = given.get('proxyProtocol')?.text.trim().toLowerCase() === 'on' ? [] : proxyProtocol
+  for (const kind of listen === undefined ? [] : named) {
     if (listen?.some((address) => address.endsWith('/ws') === (kind === 'ws'))) continue
     const message = `names ${kind}, and ${schema.listen.name} has no such address`
     problems.push(problem('proxyProtocol', proxyProtocol.join(','), message))

@@ -9,9 +9,10 @@ export type ProxiedListener = 'tcp' | 'ws'
 export function parseProxyProtocol(text: string): Parsed<readonly ProxiedListener[]> {
   const words = text.split(',').map((word) => word.trim().toLowerCase())
   if (words.length === 1 && words[0] === 'off') return taken([])
+  if (words.length === 1 && words[0] === 'on') return taken(['tcp', 'ws'])
   const named = (['tcp', 'ws'] as const).filter((listener) => words.includes(listener))
   // As many as there are words, so each word was one of them, and once.
-  return named.length === words.length ? taken(named) : refused('is none of off, tcp, ws and tcp,ws')
+  return named.length === words.length ? taken(named) : refused('is none of off, on, tcp, ws and tcp,ws')
 }
 
 /** Who stands in front of the edge, and how it tells who is calling. */
@@ -31,7 +32,7 @@ export const proxyVariables = {
     section: 'Addresses',
     description:
       'Listeners on which every connection begins with a PROXY protocol header (version 1 or 2) from KITSUNE_TRUSTED_PROXIES; any other is closed.',
-    allowed: 'off, tcp, ws or tcp,ws',
+    allowed: 'off, on (every listener), tcp, ws or tcp,ws',
     default: 'off',
     example: 'tcp,ws',
     schema: one(parseProxyProtocol),

@@ -405,3 +405,13 @@ test('the schema keeps its own rules: the names of issue 3, and examples that ar
     expect(loadConfig(env, machine({ '/etc/kitsune/identity.key': 'x' }))).toMatchObject({ kind: 'ok' })
   }
 })
+
+test('the PROXY protocol can be switched on for whatever is listened on', () => {
+  const config = ok({
+    ...rpc,
+    KITSUNE_LISTEN: '/ip4/127.0.0.1/tcp/4002/ws',
+    KITSUNE_PROXY_PROTOCOL: 'on',
+    KITSUNE_TRUSTED_PROXIES: '10.0.0.5',
+  })
+  expect(config.proxies.protocol).toEqual(['tcp', 'ws'])
+})

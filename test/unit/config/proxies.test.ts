@@ -40,12 +40,13 @@ describe('a CIDR', () => {
 describe('the listeners of the PROXY protocol', () => {
   test.each([
     ['off', []],
+    ['on', ['tcp', 'ws']],
     ['tcp', ['tcp']],
     [' WS ', ['ws']],
     ['ws, tcp', ['tcp', 'ws']],
   ])('%s', (text, value) => expect(parseProxyProtocol(text)).toEqual({ ok: true, value } as never))
 
-  test.each(['on', '', 'tcp,', 'tcp,tcp', 'off,tcp', 'tcp ws', 'v2'])('"%s" is refused', (text) => {
+  test.each(['on,tcp', '', 'tcp,', 'tcp,tcp', 'off,tcp', 'tcp ws', 'v2'])('"%s" is refused', (text) => {
     expect(parseProxyProtocol(text).ok).toBe(false)
   })
 })
