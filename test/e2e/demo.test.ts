@@ -46,7 +46,9 @@ async function expectAllRight(command: readonly string[]): Promise<void> {
   expect(text).toMatch(/album\.bin +3\.0 MiB +backend B +13 .* right/)
   expect(text).toMatch(/hello\.txt +28 B +backend B +1 .* right/)
   expect(text).toContain('The backends gave no block for it')
-  expect(text).toContain('Every byte was right: 22.0 MiB in 6 fetches')
+  expect(text).toMatch(/A backend fetched its 9 blocks from the page, through the edge, in \d+ ms\./)
+  expect(text).toMatch(/photo\.bin +2\.0 MiB +the edge itself +0 .* right/)
+  expect(text).toContain('Every byte was right: 24.0 MiB in 7 fetches')
   expect(text).not.toContain('WRONG')
   expect(await readdir(cwd)).toEqual([])
 }

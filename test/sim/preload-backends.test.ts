@@ -77,27 +77,34 @@ scenario('a backend loses its power in the middle: nothing says so, another take
   ]
 })
 
-scenario('the only backend is killed: later calls are told to come again; it returns and goes on', 4, (seed) => {
-  const { sim, dag } = begin(seed, 1)
-  const call = sim.call(home, dag)
-  const dead = untilHalf(sim, dag)
-  const spoke = call.lines.length > 0
-  dead.kill()
-  sim.world.pass(10_000)
-  const next = sim.call(home, dag)
-  dead.start(true)
-  sim.world.pass(100)
-  const again = sim.call(home, dag)
-  sim.finish(120_000)
-  const tookMs = (again.endedMs ?? 0) - again.startedMs
-  return [
-    ...expectThat(call.outcome === (spoke ? 'done' : 'no-backend'), `who was told so waits: ${call.outcome}`),
-    ...expectThat(next.outcome === 'refused: no-backend', `refused, not ${next.outcome}`),
-    ...expectThat(again.done, `the next one ends well, not with ${again.outcome}`),
-    ...expectThat(tookMs < 15_000, `soon, not after ${tookMs} ms`),
-    ...sim.close(),
-  ]
-})
+scenario(
+  'the only backend is killed: later calls are told to come again; it returns and goes on',
+  4,
+  (seed) => {
+    const { sim, dag } = begin(seed, 1)
+    const call = sim.call(home, dag)
+    const dead = untilHalf(sim, dag)
+    const spoke = call.lines.length > 0
+    dead.kill()
+    sim.world.pass(10_000)
+    const next = sim.call(home, dag)
+    dead.start(true)
+    sim.world.pass(100)
+    const again = sim.call(home, dag)
+    sim.finish(120_000)
+    const tookMs = (again.endedMs ?? 0) - again.startedMs
+    return [
+      ...expectThat(
+        call.outcome === (spoke ? 'done' : 'no-backend'),
+        `who was told so waits: ${call.outcome}`,
+      ),
+      ...expectThat(next.outcome === 'refused: no-backend', `refused, not ${next.outcome}`),
+      ...expectThat(again.done, `the next one ends well, not with ${again.outcome}`),
+      ...expectThat(tookMs < 15_000, `soon, not after ${tookMs} ms`),
+      ...sim.close(),
+    ]
+  },
+)
 
 scenario('a browser goes in the middle and returns: what is there already is not in its way', 8, (seed) => {
   const { sim, dag, browser } = begin(seed, 2)
@@ -261,9 +268,9 @@ for (const replicas of [2, 3]) {
   )
 }
 
-scenario('copies of what the pool has already, with nobody to bring it', 6, (seed) => {
+scenario('copies of what the pool has already, whether its browser is there or not', 6, (seed) => {
   const { sim, dag, browser } = begin(seed, 3, { replicas: 2 })
-  browser.disconnect()
+  if (seed > 3) browser.disconnect()
   for (const index of dag.indices) sim.nodes[seed % 3]?.backend.add(index)
   const call = sim.call(home, dag)
   sim.finish(120_000)
@@ -271,6 +278,7 @@ scenario('copies of what the pool has already, with nobody to bring it', 6, (see
   return [
     ...expectThat(call.done, `it ends well, not with ${call.outcome}`),
     ...expectThat(holders(sim, call) === 2, `two have it, not ${holders(sim, call)}`),
+    ...expectThat(sim.blocksIn === 0, `nothing is pulled from the browser, not ${sim.blocksIn}`),
     ...sim.close(),
   ]
 })

@@ -39,6 +39,7 @@ function optionsOf(series: readonly Series[], points: number): uPlot.Options {
   return {
     width: 460,
     height,
+    legend: { markers: { dash: (_, i) => (series[i - 1]?.label.endsWith('p99') ? 'dashed' : 'solid') } },
     scales: {
       x: { time: false },
       // Latencies differ by orders of magnitude; memory begins at nothing.

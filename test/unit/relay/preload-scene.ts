@@ -159,6 +159,12 @@ export class PlayedNode {
     }
   }
 
+  /** The CIDs that it was asked for since it was last asked. */
+  asked(): Uint8Array[] {
+    const entries = this.peers.flatMap((peer) => sent(peer).flatMap((message) => message.entries))
+    return entries.filter(({ cancel }) => !cancel).map(({ cid }) => cid)
+  }
+
   /** The blocks that it was sent since it was last asked. */
   got(): Uint8Array[] {
     return this.peers.flatMap((peer) => sent(peer).flatMap(({ payload }) => payload.map(({ data }) => data)))

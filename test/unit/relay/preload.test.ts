@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { type CidKey, codecs } from '#src/bitswap/cid.ts'
 import type { RefsQuery } from '#src/relay/refs.ts'
 import { queryOf, type ToyBlock, texts, toyBlock } from '#test/unit/relay/preload-fixture.ts'
-import { PreloadScene } from '#test/unit/relay/preload-scene.ts'
+import { type PlayedNode, PreloadScene } from '#test/unit/relay/preload-scene.ts'
 
 const [leaf, other] = [toyBlock([], 'leaf'), toyBlock([], 'other')]
 const root = toyBlock([leaf, other])
@@ -168,6 +168,58 @@ test('two queries for one root, the first goes: what is pulled goes on for the s
   expect(late.told(blocks)).toEqual(['block leaf'])
 })
 
+test('one of two callers leaves: clients at its address are not asked any more', () => {
+  const scene = new PreloadScene()
+  const first = scene.call(query(), 'first')
+  scene.call(query(), 'second')
+  const [early, late] = [scene.client('first'), scene.client('second')]
+  scene.nodes[0]?.want(root)
+  scene.pass(300)
+  expect([early.told(blocks), late.told(blocks)]).toEqual([['block root'], ['block root']])
+  first.leave()
+  expect([early.told(blocks), late.told(blocks)]).toEqual([['cancel root'], []])
+})
+
+test('what was wanted under a call that is gone is still wanted under the next', () => {
+  const scene = new PreloadScene()
+  const client = scene.client()
+  const first = scene.call(query())
+  scene.nodes[0]?.want(root)
+  first.leave()
+  expect(client.told(blocks)).toEqual([])
+  expect(scene.relay.gauges.pulls).toBe(0)
+  scene.call(query())
+  expect(client.told(blocks)).toEqual(['block root'])
+})
+
+test('a backend that wants again what it was given, and does not take that back, gets it again', () => {
+  const scene = new PreloadScene()
+  const client = scene.client()
+  scene.call(query(leaf))
+  const [node] = scene.nodes
+  node?.want(leaf)
+  client.told(blocks)
+  client.bring(leaf)
+  node?.want(leaf)
+  scene.pass(1_900)
+  expect(client.told(blocks)).toEqual([])
+  scene.pass(200)
+  expect(client.told(blocks)).toEqual(['block leaf'])
+})
+
+test('with nobody to bring it, the pool is asked before anybody waits', () => {
+  const scene = new PreloadScene(2)
+  scene.call(query(leaf))
+  scene.pass(1_050)
+  const { worker } = scene
+  const holder = scene.nodes.find((node) => node !== worker)
+  for (const node of scene.nodes) node.answer()
+  worker.want(leaf)
+  worker.answer()
+  holder?.answer([leaf])
+  expect(worker.got()).toEqual([leaf.bytes])
+})
+
 test('a lost backend is replaced: no line twice, and callers that come then hear nothing before it accepts', () => {
   const scene = new PreloadScene(2)
   const call = scene.call(query())
@@ -321,6 +373,19 @@ test('copies: further backends repeat it, after the caller heard the end', () =>
   expect([scene.relay.counters.copies, scene.left]).toEqual([{ made: 1, failed: 0 }, {}])
 })
 
+test('a copy that comes to a stop is made by another one', () => {
+  const scene = new PreloadScene(3, { replicas: 2, waitMs: 5_000 })
+  scene.call(query())
+  scene.pass(1_050)
+  scene.worker.last.done()
+  const hangs = scene.worker
+  hangs.last.say('a')
+  scene.pass(5_100)
+  expect(hangs.last.aborted).toBe(true)
+  scene.worker.last.done()
+  expect(scene.relay.counters.copies).toEqual({ made: 1, failed: 0 })
+})
+
 test('a copy that nobody can make is counted and logged', () => {
   const scene = new PreloadScene(2, { replicas: 3, waitMs: 5_000 })
   scene.call(query()).leave
@@ -451,6 +516,33 @@ test('what another backend has is not pulled from clients again, what is cached 
   owner.bring(leaf)
   two?.want(leaf)
   expect([two?.got(), owner.told(blocks)]).toEqual([[leaf.bytes], []])
+})
+
+test.each([
+  ['the cache', 2 ** 20],
+  ['the pool', 0],
+])('while a backend does not take what it was given, it is given no more from %s', (_, cacheBytes) => {
+  const scene = new PreloadScene(2, { bufferBytes: 1_000 }, cacheBytes)
+  const [first, second] = ['1', '2'].map((digit) => toyBlock([], digit.repeat(2_000))) as [ToyBlock, ToyBlock]
+  const [holder, slow] = scene.nodes as [PlayedNode, PlayedNode]
+  const client = scene.client()
+  for (const block of [first, second]) scene.call(query(block))
+  scene.pass(1_050)
+  for (const node of scene.nodes) node.answer()
+  holder.want(first)
+  client.bring(first)
+  expect(holder.got()).toEqual([first.bytes])
+  slow.want(second)
+  client.bring(second)
+  const { supplyBytes } = scene.relay.gauges
+  slow.want(first)
+  scene.pass(100)
+  expect(scene.relay.gauges.supplyBytes).toBe(supplyBytes)
+  expect(holder.asked()).toEqual([])
+  expect(slow.got()).toEqual([second.bytes])
+  scene.pass(50)
+  holder.answer([first])
+  expect(slow.got()).toEqual([first.bytes])
 })
 
 test('a block for a backend is offered to those who look for it as well', () => {

@@ -170,6 +170,17 @@ test('a source is asked for its own address only: what it brought for two is not
   expect(asked(scene.pull(2, elsewhere), here, there)).toEqual([undefined, 'block'])
 })
 
+test('a source whose address has no call any more is not asked for the next', () => {
+  const scene = new Scene()
+  const office = accountOf('office')
+  scene.grants.join(scene.grant, office)
+  const [here, there] = [scene.client(), scene.client({ at: 'office' })]
+  scene.deliver(scene.pull(1), there)
+  expect(scene.grant.source).toBe(there)
+  scene.grants.part(scene.grant, office)
+  expect(asked(scene.pull(2), here, there)).toEqual(['block', undefined])
+})
+
 test('a client at no address of a grant is never asked', () => {
   const scene = new Scene()
   const stranger = scene.client({ at: 'elsewhere' })
@@ -259,6 +270,17 @@ test('a flood of pulls leaves a client with no more asks than it keeps, and forg
   for (const pull of pulls) scene.end(pull)
   for (const client of [a, b]) scene.sourcing.left(client)
   expect([scene.sourcing.size, scene.supplies.reservedBytes]).toEqual([0, 0])
+})
+
+test('a pull for which nobody has a place is the next to get one', () => {
+  const scene = new Scene()
+  const clients = [scene.client({ tells: true }), scene.client({ tells: true })]
+  const [a, b] = clients as [Supplier, Supplier]
+  const pulls = Array.from({ length: 769 }, (_, n) => scene.pull(n))
+  const last = pulls.at(-1) as Pull
+  expect(asked(last, a, b)).toEqual([undefined, undefined])
+  for (const pull of pulls.slice(0, 2)) scene.end(pull)
+  expect(asked(last, a, b).filter(Boolean)).toEqual(['block'])
 })
 
 test('a pull that ends takes back what it asked', () => {
