@@ -1,11 +1,10 @@
 /** The edge under test: the compiled executable in a process of its own, or the source where it is to be profiled. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ensureBinary } from '#test/support/binary.ts'
 import { repositoryRoot } from '#test/support/build-once.ts'
 import { startProcess, type TestProcess } from '#test/support/process.ts'
 import type { Lab } from './lab.ts'
+import { withScratch } from './scratch.ts'
 import type { Subject } from './subjects.ts'
 
 export interface EdgeOptions {
@@ -42,12 +41,14 @@ const askEveryMs = 20
 const readyWithinMs = 20_000
 
 /** Starts an edge; resolves once every backend is ready. */
-export async function startEdge(lab: Lab, options: EdgeOptions): Promise<Edge> {
+export function startEdge(lab: Lab, options: EdgeOptions): Promise<Edge> {
+  const { dataDir } = options
+  if (dataDir !== undefined) return startIn(dataDir, lab, options)
+  return withScratch((directory) => startIn(directory, lab, options))
+}
+
+async function startIn(dataDir: string, lab: Lab, options: EdgeOptions): Promise<Edge> {
   const { command, args } = await edgeCommand(lab, options.profileInto)
-  const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'kitsune-bench-')))
-  const removeData = async (): Promise<void> => {
-    if (options.dataDir === undefined) await rm(dataDir, { recursive: true, force: true })
-  }
   const beganMs = performance.now()
   const child = await startProcess(command, args, {
     cwd: dataDir,
@@ -73,10 +74,7 @@ export async function startEdge(lab: Lab, options: EdgeOptions): Promise<Edge> {
     tcp: listening.find((address) => !address.includes('/ws')) ?? '',
     ws,
     web: `http://127.0.0.1:${/\/tcp\/(\d+)/.exec(ws)?.[1]}`,
-    async stop() {
-      await child.stop()
-      await removeData()
-    },
+    stop: () => child.stop(),
   }
   try {
     if (options.alone !== true)

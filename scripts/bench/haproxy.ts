@@ -1,17 +1,20 @@
 /** HAProxy in TCP mode on one thread: the floor of moving bytes. It cannot pool backends behind one identity. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startProcess } from '#test/support/process.ts'
 import { freePorts, portOf, untilAccepting, withPort } from './ports.ts'
+import { withScratch } from './scratch.ts'
 import type { Subject } from './subjects.ts'
 
 /** Where Debian puts it. */
 export const haproxyPath = '/usr/sbin/haproxy'
 
 /** Starts one in front of a backend; its clients still speak with the backend's identity. */
-export async function startHaproxy(backend: Subject): Promise<Subject> {
-  const directory = await mkdtemp(join(tmpdir(), 'kitsune-haproxy-'))
+export function startHaproxy(backend: Subject): Promise<Subject> {
+  return withScratch((directory) => startIn(directory, backend))
+}
+
+async function startIn(directory: string, backend: Subject): Promise<Subject> {
   const config = join(directory, 'haproxy.cfg')
   const [tcp, ws] = await freePorts()
   await writeFile(config, configuration({ tcp, ws, toTcp: portOf(backend.tcp), toWs: portOf(backend.ws) }))
@@ -29,10 +32,7 @@ export async function startHaproxy(backend: Subject): Promise<Subject> {
     tcp: withPort(backend.tcp, tcp),
     ws: withPort(backend.ws, ws),
     web: '',
-    async stop() {
-      await child.stop()
-      await rm(directory, { recursive: true, force: true })
-    },
+    stop: () => child.stop(),
   }
 }
 

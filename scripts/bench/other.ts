@@ -1,9 +1,7 @@
 /** Another proxy in the same harness: a command that learns by environment variables where to listen and whom to serve. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { type ProcessLine, startProcess } from '#test/support/process.ts'
 import { freePorts } from './ports.ts'
+import { withScratch } from './scratch.ts'
 import type { Subject } from './subjects.ts'
 
 /** Returns the multiaddrs with a peer ID that a line of output holds. */
@@ -12,8 +10,11 @@ export function addressesIn(line: ProcessLine): string[] {
 }
 
 /** Starts the command; resolves once it has printed an address that clients dial. */
-export async function startOther(command: string, backend: Subject): Promise<Subject> {
-  const directory = await mkdtemp(join(tmpdir(), 'kitsune-other-'))
+export function startOther(command: string, backend: Subject): Promise<Subject> {
+  return withScratch((directory) => startIn(directory, command, backend))
+}
+
+async function startIn(directory: string, command: string, backend: Subject): Promise<Subject> {
   const [port, portWs] = await freePorts()
   const isAddress = (line: ProcessLine): boolean =>
     addressesIn(line).some((address) => !address.includes('/ws'))
@@ -37,9 +38,6 @@ export async function startOther(command: string, backend: Subject): Promise<Sub
     tcp: addresses().find((address) => !address.includes('/ws')) ?? '',
     ws: addresses().find((address) => address.includes('/ws')) ?? '',
     web: '',
-    async stop() {
-      await child.stop()
-      await rm(directory, { recursive: true, force: true })
-    },
+    stop: () => child.stop(),
   }
 }

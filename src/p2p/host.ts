@@ -133,6 +133,7 @@ export interface LaneHostOptions extends HostOptions {}
 
 /** Returns a started host that dials backends over TCP, accepts nobody and answers identify and ping only. */
 export async function createLaneHost(options: LaneHostOptions): Promise<Libp2p> {
+  const self = peerIdFromPrivateKey(options.privateKey)
   const node = await createLibp2p({
     ...common(options),
     addresses: { listen: [], announceFilter: () => [] },
@@ -148,7 +149,15 @@ export async function createLaneHost(options: LaneHostOptions): Promise<Libp2p> 
     ],
     connectionEncrypters: [nativeNoise().encrypter],
     streamMuxers: muxers({ windowBytes: 4 * mebibyte }),
-    services: { identify: identify({ maxInboundStreams: 8 }), ping: ping({ maxInboundStreams: 8 }) },
+    services: {
+      identify: identify({ maxInboundStreams: 8 }),
+      ping: ping({ maxInboundStreams: 8 }),
+      // Backends are dialled by address, and open a stream per message: writing each down costs more than reading it.
+      shell: ({ peerStore }: Components) => {
+        forgetOthers(peerStore, self)
+        return {}
+      },
+    },
   })
   return node as unknown as Libp2p
 }

@@ -1,53 +1,7 @@
-import type { Dag } from '#test/sim/dags.ts'
-import { PreloadSim } from '#test/sim/preload-sim.ts'
-import { expectThat, range, scenario } from '#test/sim/seeds.ts'
-import { browsers, type SimBrowser } from '#test/sim/sim-browser.ts'
-import type { SimCall } from '#test/sim/sim-call.ts'
-import type { RefsNode } from '#test/sim/sim-refs-backend.ts'
+import { begin, holders, home, untilHalf, worker } from '#test/sim/preload-scene.ts'
+import { expectThat, scenario } from '#test/sim/seeds.ts'
 
 /** What browsers add, onto backends that die, hang, fail, or have a part of it already. */
-
-const home = '10.0.0.1'
-
-interface Scene {
-  readonly sim: PreloadSim
-  readonly dag: Dag
-  readonly browser: SimBrowser
-}
-
-/** Backends whose lanes are up, and a browser with something to add. */
-function begin(
-  seed: number,
-  nodes: number,
-  preload: ConstructorParameters<typeof PreloadSim>[2] = {},
-): Scene {
-  const sim = new PreloadSim(seed, { cacheBytes: seed % 2 === 0 ? 0 : 2 ** 20 }, preload)
-  for (const n of range(nodes)) sim.addNode(String.fromCharCode(97 + n))
-  sim.world.pass(100)
-  const dag = sim.dags.any(sim.world.integer(30, 80))
-  const manners = [browsers.jsIpfs, browsers.oldJsIpfs, browsers.boxo, browsers.slow]
-  const browser = sim.addBrowser(home, sim.world.pick(manners))
-  browser.add(dag)
-  browser.connect()
-  return { sim, dag, browser }
-}
-
-/** The backend that works on a refs now. */
-function worker(sim: PreloadSim): RefsNode | undefined {
-  return sim.nodes.find(({ running }) => running.size > 0)
-}
-
-/** Runs until the work has come so far: part of the DAG is on the backend that does it. */
-function untilHalf(sim: PreloadSim, dag: Dag): RefsNode {
-  const half = (node: RefsNode): boolean =>
-    [...dag.indices].filter((index) => node.backend.has.has(index)).length >= dag.indices.size / 2
-  sim.world.run(60_000, () => sim.nodes.some((node) => node.running.size > 0 && half(node)))
-  return worker(sim) ?? (sim.nodes[0] as RefsNode)
-}
-
-function holders(sim: PreloadSim, call: SimCall): number {
-  return sim.nodes.filter((node) => node.hasWhole(call.query, call.dag)).length
-}
 
 scenario('a backend is killed in the middle: another takes over, and no line comes twice', 8, (seed) => {
   const { sim, dag } = begin(seed, 2)
@@ -239,68 +193,6 @@ scenario('all backends fail: the call fails with what they say, and is no succes
   return [
     ...expectThat(call.outcome === 'backend', `a backend said so, not ${call.outcome}`),
     ...expectThat(asked === 2, `two were asked, not ${asked}`),
-    ...sim.close(),
-  ]
-})
-
-for (const replicas of [2, 3]) {
-  scenario(
-    `${replicas} copies: as many backends have it in the end, one did when the caller was told`,
-    4,
-    (seed) => {
-      const { sim, dag, browser } = begin(seed, 3, { replicas })
-      const call = sim.call(home, dag)
-      sim.finish(120_000)
-      if (seed % 2 === 0) browser.disconnect()
-      sim.world.run(120_000, () => sim.relay.gauges.grants === 0)
-      const { made, failed } = sim.relay.counters.copies
-      return [
-        ...expectThat(call.done, `it ends well, not with ${call.outcome}`),
-        ...expectThat(holders(sim, call) === replicas, `${replicas} have it, not ${holders(sim, call)}`),
-        ...expectThat(
-          made === replicas - 1 && failed === 0,
-          `all copies made, not ${made}, ${failed} failed`,
-        ),
-        ...expectThat(sim.duplicates === 0, `no block pulled twice, not ${sim.duplicates}`),
-        ...sim.close(),
-      ]
-    },
-  )
-}
-
-scenario('copies of what the pool has already, whether its browser is there or not', 6, (seed) => {
-  const { sim, dag, browser } = begin(seed, 3, { replicas: 2 })
-  if (seed > 3) browser.disconnect()
-  for (const index of dag.indices) sim.nodes[seed % 3]?.backend.add(index)
-  const call = sim.call(home, dag)
-  sim.finish(120_000)
-  sim.world.run(300_000, () => sim.relay.gauges.grants === 0)
-  return [
-    ...expectThat(call.done, `it ends well, not with ${call.outcome}`),
-    ...expectThat(holders(sim, call) === 2, `two have it, not ${holders(sim, call)}`),
-    ...expectThat(sim.blocksIn === 0, `nothing is pulled from the browser, not ${sim.blocksIn}`),
-    ...sim.close(),
-  ]
-})
-
-scenario('a copy whose backend dies or hangs is made by another one', 6, (seed) => {
-  const { sim, dag } = begin(seed, 4, { replicas: 2, waitMs: 10_000 })
-  const call = sim.call(home, dag)
-  sim.world.run(60_000, () => !call.open)
-  sim.world.run(5_000, () => worker(sim) !== undefined)
-  const copying = worker(sim)
-  if (seed % 2 === 0) copying?.kill()
-  else copying?.backend.stall()
-  sim.world.run(200_000, () => sim.relay.gauges.grants === 0)
-  copying?.backend.wake()
-  const { made, failed } = sim.relay.counters.copies
-  return [
-    ...expectThat(call.done, `it ends well, not with ${call.outcome}`),
-    ...expectThat(holders(sim, call) >= 2, `two have it, not ${holders(sim, call)}`),
-    ...expectThat(
-      made === 1 && failed === 0,
-      `the copy was made by another one, not ${made}, ${failed} failed`,
-    ),
     ...sim.close(),
   ]
 })

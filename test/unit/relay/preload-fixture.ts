@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type MultihashKey, type ParsedCid, parseCid } from '#src/bitswap/cid.ts'
+import { type CidKey, type MultihashKey, type ParsedCid, parseCid } from '#src/bitswap/cid.ts'
 import type { Account } from '#src/relay/accounts.ts'
 import type { BackWant } from '#src/relay/back-wants.ts'
 import type { Backend } from '#src/relay/backend.ts'
@@ -85,6 +85,12 @@ export function toyBlock(links: readonly ToyBlock[], salt = ''): ToyBlock {
   const bytes = new Uint8Array(Buffer.from(text))
   const cid = Uint8Array.from([0x12, 0x20, ...createHash('sha256').update(bytes).digest()])
   return { bytes, cid, key: String.fromCharCode(...cid) as MultihashKey }
+}
+
+/** A query for the DAG under a toy block. */
+export function toyQuery(root: ToyBlock, options: Partial<RefsQuery> = {}): RefsQuery {
+  const cid = String.fromCharCode(...root.cid) as CidKey
+  return { ...queryOf(0, options), arg: root.key, root: { cid, multihash: root.key, codec: 0x70 } }
 }
 
 /** The links of toy blocks, under the codec of dag-pb. */
