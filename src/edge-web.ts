@@ -6,7 +6,7 @@ import { createPublic, type PublicApp, type PublicOutcome, publicOutcomes } from
 import { addressGroup } from '#src/p2p/addresses.ts'
 import type { BackendPool } from '#src/p2p/pool.ts'
 import type { Backend } from '#src/relay/backend.ts'
-import type { RefsCalls } from '#src/relay/refs.ts'
+import type { RefsCalls } from '#src/relay/preload/refs.ts'
 import type { Relay } from '#src/relay/relay.ts'
 import type { Log } from '#src/telemetry/log.ts'
 

@@ -1,7 +1,7 @@
 import { parseContentPath, rootOf } from '#src/http/content-path.ts'
 import { answerRefs } from '#src/http/refs-answer.ts'
 import type { KnowsHash } from '#src/relay/ports.ts'
-import type { RefsCalls } from '#src/relay/refs.ts'
+import type { RefsCalls } from '#src/relay/preload/refs.ts'
 
 /** Longer than a page needs to bring one block, and no longer than it waits for an answer. */
 const timeoutMs = 30_000

@@ -3,7 +3,7 @@ import { CID } from 'multiformats/cid'
 import { type CidKey, type MultihashKey, parseCid } from '#src/bitswap/cid.ts'
 import { type Parsed, refused, taken } from '#src/config/parsed.ts'
 import type { KnowsHash } from '#src/relay/ports.ts'
-import type { RefsRoot } from '#src/relay/refs.ts'
+import type { RefsRoot } from '#src/relay/preload/refs.ts'
 import { toKey } from '#src/util/bytes.ts'
 
 /*

@@ -22,7 +22,7 @@ import { parseRefsQuery } from '#src/http/refs-query.ts'
 import { readBody } from '#src/http/request-body.ts'
 import { strictRoutes } from '#src/http/strict-routes.ts'
 import type { KnowsHash } from '#src/relay/ports.ts'
-import type { RefsCalls } from '#src/relay/refs.ts'
+import type { RefsCalls } from '#src/relay/preload/refs.ts'
 
 /** What is known of a caller besides its request. */
 export interface CallerFacts {

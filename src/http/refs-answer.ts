@@ -5,7 +5,14 @@
  * Memory: what one `read` of the call returns; it is read only as fast as the client reads.
  */
 import { kuboError, refsErrorLine } from '#src/http/kubo-answer.ts'
-import type { RefsCall, RefsCalls, RefsEnd, RefsFailure, RefsRefusal, RefsRequest } from '#src/relay/refs.ts'
+import type {
+  RefsCall,
+  RefsCalls,
+  RefsEnd,
+  RefsFailure,
+  RefsRefusal,
+  RefsRequest,
+} from '#src/relay/preload/refs.ts'
 
 const statuses: Readonly<Record<RefsFailure, number>> = {
   backend: 500,

@@ -2,7 +2,7 @@ import { type Parsed, refused, taken } from '#src/config/parsed.ts'
 import { CallArguments } from '#src/http/call-arguments.ts'
 import { formatContentPath, parseContentPath, rootOf } from '#src/http/content-path.ts'
 import type { KnowsHash } from '#src/relay/ports.ts'
-import type { RefsQuery } from '#src/relay/refs.ts'
+import type { RefsQuery } from '#src/relay/preload/refs.ts'
 
 /** A refs as its caller wants it. */
 export interface RefsAsked {

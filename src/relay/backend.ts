@@ -1,11 +1,11 @@
 import { type MultihashKey, prefixOf } from '#src/bitswap/cid.ts'
 import type { BackendState } from '#src/pool/backend.ts'
 import type { Ask } from '#src/relay/ask.ts'
-import { type BackWant, BackWants } from '#src/relay/back-wants.ts'
 import type { Buffers } from '#src/relay/buffers.ts'
 import { Lane } from '#src/relay/lane.ts'
 import type { FetchByRpc } from '#src/relay/ports.ts'
-import type { KeepByRpc, RefsByRpc } from '#src/relay/refs.ts'
+import { type BackWant, BackWants } from '#src/relay/preload/back-wants.ts'
+import type { KeepByRpc, RefsByRpc } from '#src/relay/preload/refs.ts'
 import type { Place } from '#src/relay/whereabouts.ts'
 import { Histogram } from '#src/util/histogram.ts'
 

@@ -10,11 +10,11 @@ import type { Client, ClientWant } from '#src/relay/client.ts'
 import type { Counters, RefusalReason } from '#src/relay/counters.ts'
 import { maxNegatives, maxPresences } from '#src/relay/outbox.ts'
 import type { Clock, KnowsHash } from '#src/relay/ports.ts'
-import type { Pulls } from '#src/relay/pulls.ts'
+import type { Pulls } from '#src/relay/preload/pulls.ts'
+import type { Sourcing } from '#src/relay/preload/sourcing.ts'
+import { Supplier } from '#src/relay/preload/supplier.ts'
 import type { Retrieval } from '#src/relay/retrieval.ts'
 import type { Scheduler } from '#src/relay/scheduler.ts'
-import type { Sourcing } from '#src/relay/sourcing.ts'
-import { Supplier } from '#src/relay/supplier.ts'
 
 /** What the sessions of all clients share. */
 export interface FrontDeps {

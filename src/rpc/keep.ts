@@ -3,7 +3,7 @@
  * neither pinned nor in MFS. Whatever is in the way is reported and no more: what was fetched stays fetched.
  */
 import { CID } from 'multiformats/cid'
-import type { KeepByRpc } from '#src/relay/refs.ts'
+import type { KeepByRpc } from '#src/relay/preload/refs.ts'
 import { faults, type Outcome, type RpcTarget } from '#src/rpc/answers.ts'
 import type { Fetch } from '#src/rpc/bounded-fetch.ts'
 import { type CallQuery, callRpc } from '#src/rpc/call.ts'

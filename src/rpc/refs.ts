@@ -7,7 +7,7 @@
  * take an hour, so nothing but the connecting is timed here. Memory: one line of at most 64 KiB, and what the
  * runtime reads ahead of a pause.
  */
-import type { RefsByRpc, RefsQuery, RefsResult, RefsSink, RefsWork } from '#src/relay/refs.ts'
+import type { RefsByRpc, RefsQuery, RefsResult, RefsSink, RefsWork } from '#src/relay/preload/refs.ts'
 import {
   faults,
   isHtml,

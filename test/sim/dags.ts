@@ -1,5 +1,5 @@
 import { type CidKey, type MultihashKey, parseCid } from '#src/bitswap/cid.ts'
-import type { RefsQuery } from '#src/relay/refs.ts'
+import type { RefsQuery } from '#src/relay/preload/refs.ts'
 import { type CidForm, Content, cidOf, hex, type SimBlock } from '#test/sim/content.ts'
 import type { World } from '#test/sim/world.ts'
 

@@ -1,4 +1,4 @@
-import type { RefsQuery } from '#src/relay/refs.ts'
+import type { RefsQuery } from '#src/relay/preload/refs.ts'
 import type { RelayOptions } from '#src/relay/relay.ts'
 import type { Content } from '#test/sim/content.ts'
 import { type Dag, Dags, toyLinksOf } from '#test/sim/dags.ts'

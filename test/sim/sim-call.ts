@@ -1,4 +1,4 @@
-import type { RefsCall, RefsEnd, RefsQuery, RefsRefusal } from '#src/relay/refs.ts'
+import type { RefsCall, RefsEnd, RefsQuery, RefsRefusal } from '#src/relay/preload/refs.ts'
 import type { Dag } from '#test/sim/dags.ts'
 import type { PreloadSim } from '#test/sim/preload-sim.ts'
 

@@ -1,4 +1,4 @@
-import type { KeepByRpc, RefsQuery } from '#src/relay/refs.ts'
+import type { KeepByRpc, RefsQuery } from '#src/relay/preload/refs.ts'
 import type { Dag, Dags } from '#test/sim/dags.ts'
 import { SimBackend, type SimBackendOptions } from '#test/sim/sim-backend.ts'
 import { Session, SimFetcher } from '#test/sim/sim-fetcher.ts'

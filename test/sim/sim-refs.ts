@@ -1,4 +1,4 @@
-import type { RefsQuery, RefsResult, RefsSink, RefsWork } from '#src/relay/refs.ts'
+import type { RefsQuery, RefsResult, RefsSink, RefsWork } from '#src/relay/preload/refs.ts'
 import type { Dag, Dags } from '#test/sim/dags.ts'
 import { Session } from '#test/sim/sim-fetcher.ts'
 import type { RefsNode } from '#test/sim/sim-refs-backend.ts'

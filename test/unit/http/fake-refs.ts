@@ -1,4 +1,4 @@
-import type { RefsCall, RefsCalls, RefsEnd, RefsRefusal, RefsRequest } from '#src/relay/refs.ts'
+import type { RefsCall, RefsCalls, RefsEnd, RefsRefusal, RefsRequest } from '#src/relay/preload/refs.ts'
 
 /** The relay as HTTP sees it, in the hands of a test. */
 export class FakeRefs implements RefsCalls {

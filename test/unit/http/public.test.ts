@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'bun:test'
 import { knowsHash } from '#src/content/digest.ts'
 import { createPublic, type PublicApp, type PublicDeps, type PublicOutcome } from '#src/http/public.ts'
-import type { RefsFailure, RefsRefusal } from '#src/relay/refs.ts'
+import type { RefsFailure, RefsRefusal } from '#src/relay/preload/refs.ts'
 import { FakeRefs } from '#test/unit/http/fake-refs.ts'
 
 const cid = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { CID } from 'multiformats/cid'
 import type { CidKey, MultihashKey } from '#src/bitswap/cid.ts'
-import type { RefsRoot } from '#src/relay/refs.ts'
+import type { RefsRoot } from '#src/relay/preload/refs.ts'
 import { keepByRpc } from '#src/rpc/keep.ts'
 import { toKey } from '#src/util/bytes.ts'
 import { keepUntilAfterEach } from '#test/support/keep.ts'

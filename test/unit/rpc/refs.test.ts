@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import type { RefsQuery, RefsResult, RefsWork } from '#src/relay/refs.ts'
+import type { RefsQuery, RefsResult, RefsWork } from '#src/relay/preload/refs.ts'
 import { type RefsByRpcOptions, refsByRpc } from '#src/rpc/refs.ts'
 import { keepUntilAfterEach } from '#test/support/keep.ts'
 import {

@@ -1,10 +1,10 @@
-import type { Account } from '#src/relay/accounts.ts'
 import type { Backend } from '#src/relay/backend.ts'
-import { Effort } from '#src/relay/effort.ts'
-import type { Grant } from '#src/relay/grant.ts'
 import type { Clock } from '#src/relay/ports.ts'
-import type { RefsEnd, RefsFailure, RefsQuery, RefsResult } from '#src/relay/refs.ts'
-import { RefsStream } from '#src/relay/refs-stream.ts'
+import type { Account } from '#src/relay/preload/accounts.ts'
+import { Effort } from '#src/relay/preload/effort.ts'
+import type { Grant } from '#src/relay/preload/grant.ts'
+import type { RefsEnd, RefsFailure, RefsQuery, RefsResult } from '#src/relay/preload/refs.ts'
+import { RefsStream } from '#src/relay/preload/refs-stream.ts'
 
 /**
  * One refs under way for everyone who asked for the same: a backend does it, another one takes over when it is

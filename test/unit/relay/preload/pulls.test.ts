@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
-import type { RefsQuery } from '#src/relay/refs.ts'
-import { type ToyBlock, toyBlock, toyQuery } from '#test/unit/relay/preload-fixture.ts'
-import { type PlayedNode, PreloadScene } from '#test/unit/relay/preload-scene.ts'
+import type { RefsQuery } from '#src/relay/preload/refs.ts'
+import { type ToyBlock, toyBlock, toyQuery } from '#test/unit/relay/preload/preload-fixture.ts'
+import { type PlayedNode, PreloadScene } from '#test/unit/relay/preload/preload-scene.ts'
 
 /** Blocks on their way: who is asked for what, and what is not pulled at all. */
 

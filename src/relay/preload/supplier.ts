@@ -3,7 +3,7 @@ import { maxEntriesPerMessage } from '#src/bitswap/protocol.ts'
 import { encodeWants, type OutgoingWant } from '#src/bitswap/writer.ts'
 import type { Buffers } from '#src/relay/buffers.ts'
 import type { Link } from '#src/relay/ports.ts'
-import type { Pull } from '#src/relay/pull.ts'
+import type { Pull } from '#src/relay/preload/pull.ts'
 import { CappedMap } from '#src/util/capped-map.ts'
 
 /** What one client was asked for one block. */

@@ -1,7 +1,7 @@
 import type { CidKey, MultihashKey } from '#src/bitswap/cid.ts'
-import type { BackWant } from '#src/relay/back-wants.ts'
-import type { Grant } from '#src/relay/grant.ts'
-import type { ClientAsk, Supplier } from '#src/relay/supplier.ts'
+import type { BackWant } from '#src/relay/preload/back-wants.ts'
+import type { Grant } from '#src/relay/preload/grant.ts'
+import type { ClientAsk, Supplier } from '#src/relay/preload/supplier.ts'
 
 /**
  * One block that backends want and that a grant allows to be pulled from clients.

@@ -1,13 +1,13 @@
 import { expect, test } from 'bun:test'
 import type { CidKey, MultihashKey } from '#src/bitswap/cid.ts'
-import { type Account, Accounts } from '#src/relay/accounts.ts'
-import type { BackWant } from '#src/relay/back-wants.ts'
 import { Buffers } from '#src/relay/buffers.ts'
 import { Counters } from '#src/relay/counters.ts'
-import { Grants } from '#src/relay/grants.ts'
-import { Pull } from '#src/relay/pull.ts'
-import { Sourcing } from '#src/relay/sourcing.ts'
-import { Supplier } from '#src/relay/supplier.ts'
+import { type Account, Accounts } from '#src/relay/preload/accounts.ts'
+import type { BackWant } from '#src/relay/preload/back-wants.ts'
+import { Grants } from '#src/relay/preload/grants.ts'
+import { Pull } from '#src/relay/preload/pull.ts'
+import { Sourcing } from '#src/relay/preload/sourcing.ts'
+import { Supplier } from '#src/relay/preload/supplier.ts'
 
 const unlimited = {
   blocks: 1e6,

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
-import { BackWants } from '#src/relay/back-wants.ts'
+import { BackWants } from '#src/relay/preload/back-wants.ts'
 import { multihash, readyBackend } from '#test/unit/relay/fixture.ts'
-import { parsed, pullOf } from '#test/unit/relay/preload-fixture.ts'
+import { parsed, pullOf } from '#test/unit/relay/preload/preload-fixture.ts'
 
 const backend = readyBackend('a', 4)
 

@@ -3,11 +3,16 @@ import { digestOf, knowsHash } from '#src/content/digest.ts'
 import type { BackPeer } from '#src/relay/back-peer.ts'
 import type { Backend } from '#src/relay/backend.ts'
 import type { FrontPeer } from '#src/relay/front-peer.ts'
-import type { KeepByRpc, RefsCall, RefsQuery, RefsRefusal } from '#src/relay/refs.ts'
+import type { KeepByRpc, RefsCall, RefsQuery, RefsRefusal } from '#src/relay/preload/refs.ts'
 import { Relay, type RelayOptions } from '#src/relay/relay.ts'
 import { roomyPreload } from '#test/support/relay-options.ts'
 import { decodeWire, encodeWire, joinBytes, unframeWire, type WireMessage } from '#test/support/wire.ts'
-import { PlayedRefs, StandingClock, type ToyBlock, toyLinks } from '#test/unit/relay/preload-fixture.ts'
+import {
+  PlayedRefs,
+  StandingClock,
+  type ToyBlock,
+  toyLinks,
+} from '#test/unit/relay/preload/preload-fixture.ts'
 
 /** A whole relay whose backends and clients are played by the test, message by message. */
 export class PreloadScene {

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { type Account, type AccountRefusal, Accounts } from '#src/relay/accounts.ts'
+import { type Account, type AccountRefusal, Accounts } from '#src/relay/preload/accounts.ts'
 
 const roomy = { callsPerMinute: 6_000, callsPerAddress: 1_000, callsTotal: 10_000 }
 

@@ -1,7 +1,7 @@
 import type { MultihashKey } from '#src/bitswap/cid.ts'
-import type { Account } from '#src/relay/accounts.ts'
-import { Grant } from '#src/relay/grant.ts'
-import type { RefsRoot } from '#src/relay/refs.ts'
+import type { Account } from '#src/relay/preload/accounts.ts'
+import { Grant } from '#src/relay/preload/grant.ts'
+import type { RefsRoot } from '#src/relay/preload/refs.ts'
 
 /**
  * The open grants, by what they cover and by address.

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
-import type { RefsQuery } from '#src/relay/refs.ts'
-import { type ToyBlock, texts, toyBlock, toyQuery } from '#test/unit/relay/preload-fixture.ts'
-import { PreloadScene } from '#test/unit/relay/preload-scene.ts'
+import type { RefsQuery } from '#src/relay/preload/refs.ts'
+import { type ToyBlock, texts, toyBlock, toyQuery } from '#test/unit/relay/preload/preload-fixture.ts'
+import { PreloadScene } from '#test/unit/relay/preload/preload-scene.ts'
 
 /** Calls: who is taken, what they hear, and how they end. */
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
-import { RefsStream } from '#src/relay/refs-stream.ts'
-import { lines, texts } from '#test/unit/relay/preload-fixture.ts'
+import { RefsStream } from '#src/relay/preload/refs-stream.ts'
+import { lines, texts } from '#test/unit/relay/preload/preload-fixture.ts'
 
 const kibibyte = 1_024
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test'
 import { Backend } from '#src/relay/backend.ts'
 import { Buffers } from '#src/relay/buffers.ts'
-import { Effort } from '#src/relay/effort.ts'
-import type { RefsQuery, RefsResult, RefsSink } from '#src/relay/refs.ts'
+import { Effort } from '#src/relay/preload/effort.ts'
+import type { RefsQuery, RefsResult, RefsSink } from '#src/relay/preload/refs.ts'
 import { cidKey, multihash } from '#test/unit/relay/fixture.ts'
 
 const whole: RefsQuery = {

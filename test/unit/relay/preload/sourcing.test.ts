@@ -1,13 +1,13 @@
 import { expect, test } from 'bun:test'
 import { Buffers } from '#src/relay/buffers.ts'
 import { Counters } from '#src/relay/counters.ts'
-import type { Grant } from '#src/relay/grant.ts'
-import { Grants } from '#src/relay/grants.ts'
-import type { Pull } from '#src/relay/pull.ts'
-import { Sourcing } from '#src/relay/sourcing.ts'
-import { Supplier } from '#src/relay/supplier.ts'
+import type { Grant } from '#src/relay/preload/grant.ts'
+import { Grants } from '#src/relay/preload/grants.ts'
+import type { Pull } from '#src/relay/preload/pull.ts'
+import { Sourcing } from '#src/relay/preload/sourcing.ts'
+import { Supplier } from '#src/relay/preload/supplier.ts'
 import { multihash, readyBackend } from '#test/unit/relay/fixture.ts'
-import { accountOf, limits, pullOf, rootOf, StandingClock } from '#test/unit/relay/preload-fixture.ts'
+import { accountOf, limits, pullOf, rootOf, StandingClock } from '#test/unit/relay/preload/preload-fixture.ts'
 
 const backend = readyBackend()
 

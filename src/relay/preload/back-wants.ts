@@ -1,6 +1,6 @@
 import type { CidKey, MultihashKey, ParsedCid } from '#src/bitswap/cid.ts'
 import type { Backend } from '#src/relay/backend.ts'
-import type { Pull } from '#src/relay/pull.ts'
+import type { Pull } from '#src/relay/preload/pull.ts'
 import { CappedMap } from '#src/util/capped-map.ts'
 
 /**

@@ -1,9 +1,9 @@
 import type { MultihashKey } from '#src/bitswap/cid.ts'
-import type { Account } from '#src/relay/accounts.ts'
 import type { Backend } from '#src/relay/backend.ts'
-import type { Pull } from '#src/relay/pull.ts'
-import type { RefsRoot } from '#src/relay/refs.ts'
-import type { Supplier } from '#src/relay/supplier.ts'
+import type { Account } from '#src/relay/preload/accounts.ts'
+import type { Pull } from '#src/relay/preload/pull.ts'
+import type { RefsRoot } from '#src/relay/preload/refs.ts'
+import type { Supplier } from '#src/relay/preload/supplier.ts'
 
 /**
  * Leave for backends to have one DAG pulled from the clients at the addresses that asked for it.

@@ -1,10 +1,10 @@
 import type { Buffers } from '#src/relay/buffers.ts'
 import type { Counters } from '#src/relay/counters.ts'
-import type { Grant } from '#src/relay/grant.ts'
-import type { Grants } from '#src/relay/grants.ts'
 import type { Clock } from '#src/relay/ports.ts'
-import type { Pull } from '#src/relay/pull.ts'
-import type { ClientAsk, Supplier } from '#src/relay/supplier.ts'
+import type { Grant } from '#src/relay/preload/grant.ts'
+import type { Grants } from '#src/relay/preload/grants.ts'
+import type { Pull } from '#src/relay/preload/pull.ts'
+import type { ClientAsk, Supplier } from '#src/relay/preload/supplier.ts'
 
 /**
  * Which client is asked for a block, and when the next one is. Who brought the last block of a DAG is asked

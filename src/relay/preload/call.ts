@@ -1,6 +1,6 @@
-import type { Caller, Flight } from '#src/relay/flight.ts'
-import type { RefsCall, RefsEnd, RefsFailure } from '#src/relay/refs.ts'
-import type { Reader } from '#src/relay/refs-stream.ts'
+import type { Caller, Flight } from '#src/relay/preload/flight.ts'
+import type { RefsCall, RefsEnd, RefsFailure } from '#src/relay/preload/refs.ts'
+import type { Reader } from '#src/relay/preload/refs-stream.ts'
 
 /**
  * One caller of a flight.

@@ -1,9 +1,9 @@
 import { expect, test } from 'bun:test'
-import { Grants } from '#src/relay/grants.ts'
-import type { PoolReader, Wanted } from '#src/relay/pool-reader.ts'
-import { Tracing } from '#src/relay/tracing.ts'
+import { Grants } from '#src/relay/preload/grants.ts'
+import type { PoolReader, Wanted } from '#src/relay/preload/pool-reader.ts'
+import { Tracing } from '#src/relay/preload/tracing.ts'
 import { multihash } from '#test/unit/relay/fixture.ts'
-import { limits, rootOf } from '#test/unit/relay/preload-fixture.ts'
+import { limits, rootOf } from '#test/unit/relay/preload/preload-fixture.ts'
 
 /** Notes what is read; the test answers. */
 class NotedReader {

@@ -1,5 +1,5 @@
 import type { Backend } from '#src/relay/backend.ts'
-import type { RefsQuery, RefsResult, RefsWork } from '#src/relay/refs.ts'
+import type { RefsQuery, RefsResult, RefsWork } from '#src/relay/preload/refs.ts'
 
 /**
  * One backend doing one refs: told by its RPC, and told to keep what it fetched where that is wanted.

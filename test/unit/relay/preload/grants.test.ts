@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
-import { Grants } from '#src/relay/grants.ts'
+import { Grants } from '#src/relay/preload/grants.ts'
 import { multihash } from '#test/unit/relay/fixture.ts'
-import { accountOf, limits, rootOf } from '#test/unit/relay/preload-fixture.ts'
+import { accountOf, limits, rootOf } from '#test/unit/relay/preload/preload-fixture.ts'
 
 const keys = (...numbers: readonly number[]) => numbers.map(multihash)
 const many = (count: number, from = 1_000) => Array.from({ length: count }, (_, n) => multihash(from + n))

@@ -1,6 +1,6 @@
 import { type CidKey, codecs, type MultihashKey } from '#src/bitswap/cid.ts'
-import type { Grant } from '#src/relay/grant.ts'
-import type { PoolReader } from '#src/relay/pool-reader.ts'
+import type { Grant } from '#src/relay/preload/grant.ts'
+import type { PoolReader } from '#src/relay/preload/pool-reader.ts'
 
 /**
  * Follows a DAG through what the pool has already. A backend does not want of us what it has: what that links to would

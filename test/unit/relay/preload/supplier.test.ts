@@ -1,10 +1,10 @@
 import { expect, test } from 'bun:test'
 import { Buffers } from '#src/relay/buffers.ts'
-import type { Pull } from '#src/relay/pull.ts'
-import { Supplier } from '#src/relay/supplier.ts'
+import type { Pull } from '#src/relay/preload/pull.ts'
+import { Supplier } from '#src/relay/preload/supplier.ts'
 import { decodeWire, unframeWire } from '#test/support/wire.ts'
 import { CountingLink, readyBackend } from '#test/unit/relay/fixture.ts'
-import { pullOf } from '#test/unit/relay/preload-fixture.ts'
+import { pullOf } from '#test/unit/relay/preload/preload-fixture.ts'
 
 const backend = readyBackend()
 const mebibyte = 1024 * 1024
