@@ -13,7 +13,7 @@ const page = (more: string): string => `<!doctype html>
 <meta name="viewport" content="width=device-width">
 <title>Kitsune</title>
 <h1>Kitsune</h1>
-<p>An IPFS node for other nodes, not for browsers: this port speaks libp2p over WebSocket. Fetch content through it
+<p>This port serves IPFS nodes, in web pages and elsewhere: it speaks libp2p over WebSocket. Fetch content through it
 over Bitswap, like from any peer, at <code>/dns4/THIS-HOST/tcp/443/wss/p2p/PEER-ID</code>. Whoever runs it can tell you
 its peer ID.</p>
 ${more}</html>
