@@ -4,6 +4,7 @@ import { linksOf } from '#src/content/links.ts'
 import type { BackendRpc } from '#src/relay/backend.ts'
 import { Relay } from '#src/relay/relay.ts'
 import { keepByRpc } from '#src/rpc/keep.ts'
+import { withoutCids } from '#src/rpc/public-words.ts'
 import { refsByRpc } from '#src/rpc/refs.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { SparingLog } from '#src/telemetry/sparing-log.ts'
@@ -37,7 +38,8 @@ export function createRelay(config: Config, log: Log, { stopping, reach }: Relay
           else log.warn({ backend, state, reason }, 'Backend is not ready')
         },
         preloadTrouble: (backend, what, reason) => {
-          if (!stopping()) sparing.warn(`${what} ${backend}`, { backend, reason }, preloadTroubles[what])
+          const fields = { backend, reason: withoutCids(reason) }
+          if (!stopping()) sparing.warn(`${what} ${backend}`, fields, preloadTroubles[what])
         },
       },
       reach,

@@ -44,6 +44,8 @@ export async function answerRefs(
   request: RefsRequest,
   signal: AbortSignal,
 ): Promise<Response> {
+  // Nobody would hear that it went away while its request was read.
+  if (signal.aborted) return new Response(null, { status: gone })
   const bell = new Bell()
   const call = calls.refs(request, () => bell.ring())
   if ('refused' in call) {

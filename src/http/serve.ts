@@ -41,8 +41,8 @@ export async function serveHttp(
       keepAliveTimeout: keepAliveMs,
       connectionsCheckingInterval: Math.min(requestTimeoutMs, 1_000),
     },
-    // The adapter would replace the global Request and Response of the whole process.
-    getRequestListener(fetch, { overrideGlobalObjects: false }),
+    // The adapter would replace the global Request and Response of the whole process. Checks by HTTP/1.0 name no host.
+    getRequestListener(fetch, { overrideGlobalObjects: false, hostname: 'localhost' }),
   )
   const sockets = capConnections(server, maxConnections)
   await listen(server, host, port)

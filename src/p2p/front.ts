@@ -163,8 +163,12 @@ export class Front {
       take: (version) => peer.take(version),
       hasWindows: () => session.sendingOn?.multiplexer !== '/mplex/6.7.0',
       stuck: (error) => {
-        if (session.speaks) for (const connection of connected()) connection.abort(asError(error))
-        else this.#silence(id, connected())
+        // Who does not answer at all may be a page that sleeps: it comes back when it wakes up without a connection.
+        if (session.speaks || isUnanswered(error)) {
+          for (const connection of connected()) connection.abort(asError(error))
+        } else {
+          this.#silence(id, connected())
+        }
       },
     })
     const peer: FrontPeer = this.#relay.connectClient(outbound)
@@ -219,6 +223,11 @@ export class Front {
       session.inbound.sweep(nowMs)
     }
   }
+}
+
+/** Whether a peer said nothing, rather than no, until the time was over. */
+function isUnanswered(error: unknown): boolean {
+  return error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError')
 }
 
 /** What counts as one address: the client's own, whatever stands in front. */

@@ -10,7 +10,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { getRequestListener } from '@hono/node-server'
+import { getRequestListener, RequestError } from '@hono/node-server'
 import { type CreateListenerOptions, type Listener, type Transport, transportSymbol } from '@libp2p/interface'
 import { ipPortToMultiaddr } from '@libp2p/utils'
 import { type WebSocketsComponents, webSockets } from '@libp2p/websockets'
@@ -44,6 +44,8 @@ export interface WebTransportOptions extends DoorOptions {
 const defaultTurns: TurnOptions = { headMs: 10_000, bodyMs: 60_000, stallMs: 120_000 }
 /** Largest head of a request, as most servers have it; it bounds what headers can hold. */
 const maxHeadBytes = 16 * 1024
+/** For requests without `Host`, which HTTP/1.0 (of the checks of load balancers) need not have: no route depends on it. */
+const nobodysHost = 'localhost'
 /** A dead peer behind a live NAT is found by this; it also keeps the NAT's entry alive. */
 const pingEveryMs = 60_000
 /** The most a client may put into one WebSocket message: twice what js-ipfs's mplex sends. */
@@ -102,7 +104,7 @@ class WebListener extends Door {
     const answer = getRequestListener(
       (request, { incoming }) =>
         deps.handleRequest(request, { remoteAddress: this.#clients.get(incoming)?.host ?? '' }),
-      { overrideGlobalObjects: false, errorHandler: () => new Response('internal error', { status: 500 }) },
+      { overrideGlobalObjects: false, hostname: nobodysHost, errorHandler: answerFault },
     )
     this.#server = createServer({ maxHeaderSize: maxHeadBytes }, (request, response) => {
       if (this.#admits(request, response)) void answer(request, response)
@@ -197,6 +199,12 @@ class WebListener extends Door {
       else socket.terminate()
     }
   }
+}
+
+/** Answers what did not get to a handler, or was thrown by one. */
+function answerFault(error: unknown): Response {
+  if (error instanceof RequestError) return new Response('bad request', { status: 400 })
+  return new Response('internal error', { status: 500 })
 }
 
 /** Answers what is no request that can be read: a head that is too long (as a query may be), or no HTTP at all. */

@@ -1,5 +1,5 @@
 import { type DigestOf, hashBlock } from '#src/bitswap/block.ts'
-import { bareBlockPrefix, type MultihashKey, parseCid, parsePrefix } from '#src/bitswap/cid.ts'
+import { bareBlockPrefix, type CidKey, parseCid, parsePrefix } from '#src/bitswap/cid.ts'
 import type { BlockEntry, Message } from '#src/bitswap/message.ts'
 import type { Version } from '#src/bitswap/protocol.ts'
 import type { Counters, RefusalReason } from '#src/relay/counters.ts'
@@ -90,17 +90,17 @@ export class BackPeer {
     const { pulls, counters, clock } = this.#deps
     const { backend, slot } = this.#lane
     const verdicts = counters.backWants
-    const kept = message.full ? new Set<MultihashKey>() : undefined
+    const kept = message.full ? new Set<CidKey>() : undefined
     const nowMs = clock.now()
     for (const entry of message.wants) {
       const cid = parseCid(entry.cid)
       if (typeof cid === 'string') {
         verdicts.refused++
       } else if (entry.cancel) {
-        const want = backend.wants.cancel(slot, cid.multihash)
+        const want = backend.wants.cancel(slot, cid)
         if (want !== undefined) pulls.unwanted(want)
       } else {
-        kept?.add(cid.multihash)
+        kept?.add(cid.key)
         const want = backend.wants.want(backend, slot, cid, nowMs)
         if (want !== undefined && pulls.wanted(want)) verdicts.granted++
         else verdicts.ignored++
@@ -122,4 +122,4 @@ export class BackPeer {
   }
 }
 
-const none: ReadonlySet<MultihashKey> = new Set()
+const none: ReadonlySet<CidKey> = new Set()

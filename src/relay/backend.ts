@@ -4,7 +4,7 @@ import type { Ask } from '#src/relay/ask.ts'
 import type { Buffers } from '#src/relay/buffers.ts'
 import { Lane } from '#src/relay/lane.ts'
 import type { FetchByRpc } from '#src/relay/ports.ts'
-import { type BackWant, BackWants } from '#src/relay/preload/back-wants.ts'
+import { type BackWant, BackWants, formsOf } from '#src/relay/preload/back-wants.ts'
 import type { KeepByRpc, RefsByRpc } from '#src/relay/preload/refs.ts'
 import type { Place } from '#src/relay/whereabouts.ts'
 import { Histogram } from '#src/util/histogram.ts'
@@ -88,14 +88,16 @@ export class Backend {
     return best
   }
 
-  /** Sends a block that it wants, on the least loaded of the lanes on which it asked. */
+  /** Sends a block that it wants, by each CID by which it does, on the least loaded of the lanes on which it asked. */
   supply(want: BackWant, bytes: Uint8Array): void {
-    let best: Lane | undefined
-    for (const lane of this.lanes) {
-      if (!lane.up || (want.lanes & (1 << lane.slot)) === 0) continue
-      if (best === undefined || lane.supplies.bytes < best.supplies.bytes) best = lane
+    for (const { cid, lanes } of formsOf(want)) {
+      let best: Lane | undefined
+      for (const lane of this.lanes) {
+        if (!lane.up || (lanes & (1 << lane.slot)) === 0) continue
+        if (best === undefined || lane.supplies.bytes < best.supplies.bytes) best = lane
+      }
+      best?.supply(prefixOf(cid, want.multihash), bytes)
     }
-    best?.supply(prefixOf(want.cid, want.multihash), bytes)
   }
 
   /** Puts an ask on the lane for its block; false when no lane is up. */

@@ -1,6 +1,6 @@
 /**
  * What a backend says about a failure, made fit for clients: they may learn what is wrong with what they asked for,
- * and nothing about the inside. Pure; holds no state.
+ * and nothing about the inside; and for logs, where it is the other way round. Pure; holds no state.
  */
 
 /** Paths that name content; every other absolute path is one of the backend's disk. */
@@ -21,6 +21,9 @@ const hidden: readonly (readonly [what: RegExp, instead: string])[] = [
   [/\b(?:12D3Koo|16Uiu2)[1-9A-HJ-NP-Za-km-z]+/g, '[peer]'],
 ]
 
+/** Longer than any word; or in the base of nearly all CIDs, as short as one that holds its own block can be. */
+const cid = /\b(?:[\w-]{32,}|ba[fgh][a-z2-7]{5,})\b/gi
+
 const maxCharacters = 300
 
 /** Returns the message on one line, without addresses, hosts, peer IDs and paths of a disk, in 300 characters. */
@@ -33,4 +36,9 @@ export function publicWords(message: string): string {
     contentPath.test(path) ? path : '[path]',
   )
   return words.trim().slice(0, maxCharacters)
+}
+
+/** Returns the message without CIDs: whose content a backend had trouble with is nothing for a log. */
+export function withoutCids(message: string): string {
+  return message.replace(cid, '[cid]')
 }

@@ -1,7 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
+import { CID } from 'multiformats/cid'
+import { identity } from 'multiformats/hashes/identity'
 import { missingAt } from '#test/support/backend-holdings.ts'
 import { ensureBinary } from '#test/support/binary.ts'
-import { type Dag, hollowTree, rawBlock, seededTree } from '#test/support/dag.ts'
+import { cborBlock, type Dag, hollowTree, pbBlock, rawBlock, seededTree } from '#test/support/dag.ts'
 import { type EdgeProcess, startEdgeProcess } from '#test/support/edge.ts'
 import { type GoServe, goBinary, startGoServe } from '#test/support/go-peer.ts'
 import { expectPersisted, type HonestCaller, startHonestCaller } from '#test/support/honest-caller.ts'
@@ -226,6 +228,27 @@ describe.skipIf(!requirePeer('go'))('preload under abuse', () => {
       expect(second.handedOut.size).toBeGreaterThan(0)
     }, 30_000)
   })
+
+  test('two pages that added the same, as CIDv0 and as CIDv1, at once: neither waits for the other', async () => {
+    const dag = aDag()
+    const forms = [dag.root.toV0(), dag.root, CID.createV1(0x55, dag.root.multihash)]
+    const calls = forms.map((cid) => callRefs({ web: edge.web, arg: `${cid}`, from: office }))
+    await edge.untilMetrics((m) => m.sum('kitsune_grants') === forms.length)
+    await browse(office, 'js-ipfs', dag.blocks)
+    const [v0, v1, raw] = await Promise.all(calls.map(({ answer }) => answer))
+    for (const answer of [v0!, v1!]) await expectPersisted(dag, answer, rpcs)
+    expect(raw).toMatchObject({ status: 200, error: undefined, refs: [] })
+    for (const { ms } of [v0!, v1!, raw!]) expect(ms).toBeLessThan(5_000)
+  }, 30_000)
+
+  test('links of dag-cbor, and those of a block that is itself inside a link, are followed like any other', async () => {
+    const tree = aDag()
+    const within = CID.createV1(0x70, identity.digest(pbBlock([tree.root]).bytes))
+    const root = cborBlock([within])
+    const dag = { root: root.cid, blocks: [...tree.blocks, root] }
+    await browse(office, 'js-ipfs', dag.blocks)
+    await expectPersisted(dag, await preload(dag, office), rpcs)
+  }, 30_000)
 
   test('a client over IPv6 is known by its network, in both of its connections', async () => {
     const other = keep(

@@ -91,9 +91,11 @@ function watch(page: Page): Omit<BrowserPage, 'close'> {
     const body = await response?.text().catch(() => undefined)
     book({ url: request.url(), method: request.method(), status: response?.status() ?? 0, body })
   })
-  page.on('requestfailed', (request) => {
+  // A page that has read the whole of an answer and lets go of it may be said to have aborted it.
+  page.on('requestfailed', async (request) => {
     printed.push(`${request.url()}: ${request.failure()?.errorText}`)
-    book({ url: request.url(), method: request.method(), status: 0, body: undefined })
+    const response = await request.response().catch(() => null)
+    book({ url: request.url(), method: request.method(), status: response?.status() ?? 0, body: undefined })
   })
   return {
     async text(selector, timeoutMs = 30_000) {

@@ -69,6 +69,8 @@ export class Flight {
   readonly #tried = new Map<Backend, number>()
   #effort: Effort | undefined
   #opinions = 0
+  /** Said that it failed. Anybody can name what cannot be done, so an operator hears of it only if another one can. */
+  #doubted: { readonly backend: Backend; readonly message: string } | undefined
   #over = false
 
   constructor(query: RefsQuery, deps: FlightDeps, options: FlightOptions) {
@@ -185,12 +187,17 @@ export class Flight {
     if (result.kind === 'done') return this.#done(backend)
     const reason = result.kind === 'lost' ? result.reason : result.message
     if (this.end !== undefined) return this.#copy(backend, reason)
-    const mayGoOn = result.kind === 'lost' || this.#opinions++ < secondOpinions
-    if (mayGoOn && this.#another(backend, reason)) return
-    if (result.kind === 'failed') return this.fail('backend', result.message)
+    if (result.kind === 'failed') return this.#failed(backend, reason)
+    if (this.#another(backend, reason)) return
     this.#deps.trouble(backend, 'lost', reason)
     // Its callers were told that it is under way: a backend that comes back in time keeps the word.
     if (this.stream.length === 0) this.fail('no-backend', 'no node can take this now')
+  }
+
+  /** A backend that is well says that it cannot be done: what another one says tells whose fault that is. */
+  #failed(backend: Backend, message: string): void {
+    if (this.#opinions++ >= secondOpinions || !this.begin()) return this.fail('backend', message)
+    this.#doubted = { backend, message }
   }
 
   /** Nobody does it now: waits for a backend that has come back. */
@@ -221,6 +228,8 @@ export class Flight {
   #done(backend: Backend): void {
     if (this.end === undefined) {
       if (this.stream.isBehind) return this.#disagree()
+      if (this.#doubted !== undefined)
+        this.#deps.trouble(this.#doubted.backend, 'lost', this.#doubted.message)
       this.accepted = true
       this.end = { kind: 'done' }
       this.#wake()

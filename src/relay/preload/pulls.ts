@@ -4,7 +4,7 @@ import type { Buffers } from '#src/relay/buffers.ts'
 import type { BlockCache } from '#src/relay/cache.ts'
 import type { Counters } from '#src/relay/counters.ts'
 import type { Clock, LinksOf } from '#src/relay/ports.ts'
-import type { BackWant } from '#src/relay/preload/back-wants.ts'
+import { type BackWant, formsOf } from '#src/relay/preload/back-wants.ts'
 import type { Grant } from '#src/relay/preload/grant.ts'
 import type { Grants } from '#src/relay/preload/grants.ts'
 import type { PoolReader } from '#src/relay/preload/pool-reader.ts'
@@ -138,9 +138,10 @@ export class Pulls {
     const nowMs = clock.now()
     const wants = [...pull.wants]
     const granted = [...pull.grants]
+    const codec = codecOf(pull)
     pull.wants.clear()
     this.#end(pull)
-    const links = linksOf(pull.codec, bytes, mostLinks) as readonly MultihashKey[]
+    const links = linksOf(codec, bytes, mostLinks) as readonly MultihashKey[]
     for (const want of wants) {
       want.pull = undefined
       counters.suppliedBlocks++
@@ -259,6 +260,17 @@ export class Pulls {
 function noteWant(grant: Grant, backend: Backend, nowMs: number): void {
   if (grant.wantedMs.size === 0) grant.progressMs = nowMs
   grant.wantedMs.set(backend, nowMs)
+}
+
+/** The codec by which a block has links, where anybody wants or grants it by such a one: others may name it raw. */
+function codecOf({ multihash, codec, wants, grants }: Pull): number {
+  for (const want of wants) for (const form of formsOf(want)) if (isLinking(form.codec)) return form.codec
+  for (const { root } of grants) if (root.multihash === multihash && isLinking(root.codec)) return root.codec
+  return codec
+}
+
+function isLinking(codec: number): boolean {
+  return linkingCodecs.some((linking) => linking === codec)
 }
 
 function isWantedBy({ wants }: Pull, backend: Backend): boolean {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
+import { missingAt } from '#test/support/backend-holdings.ts'
 import { ensureBinary } from '#test/support/binary.ts'
 import { repositoryRoot } from '#test/support/build-once.ts'
 import { type ChromiumBrowser, startChromium } from '#test/support/chromium.ts'
@@ -7,6 +8,7 @@ import { type EdgeProcess, startEdgeProcess } from '#test/support/edge.ts'
 import { type GoServe, goBinary, startGoServe } from '#test/support/go-peer.ts'
 import { installJsIpfs, jsIpfsBrowserBuild } from '#test/support/js-ipfs-peer.ts'
 import { requirePeer } from '#test/support/peers.ts'
+import { callRefs } from '#test/support/refs-call.ts'
 import { seededFileDigest } from '#test/support/seeded-content.ts'
 import { startTlsDoor, type TlsDoor } from '#test/support/tls-door.ts'
 
@@ -81,9 +83,14 @@ describe.skipIf(!havePeers)('a page with js-ipfs', () => {
       60_000,
     )
     expect(refs.status).toBe(200)
-    const lines = refs.body?.trim().split('\n') ?? []
-    expect(lines.map((line) => JSON.parse(line).Err)).toEqual(Array(12).fill(''))
+    // Not the browser's word but that of the edge, and of the backend: it ended well, and everything is there.
+    await edge.untilMetrics((m) => m.sum('kitsune_refs_under_way') === 0)
+    const ended = (await edge.metrics()).sum('kitsune_refs_total')
+    expect((await edge.metrics()).sum('kitsune_refs_total', { outcome: 'done' })).toBe(ended)
     await first.close()
+    const listed = await callRefs({ web: backend.rpc, arg: cid }).answer
+    expect(listed.refs).toHaveLength(12)
+    expect(await missingAt(backend.rpc, [cid, ...listed.refs])).toEqual([])
     await edge.untilMetrics((m) => m.sum('kitsune_clients') === 0)
 
     const second = await open({ cat: cid })

@@ -20,8 +20,9 @@ import (
 	mh "github.com/multiformats/go-multihash"
 )
 
+// newMemoryStore returns a store that, as Kubo's, also has what is inside of identity CIDs.
 func newMemoryStore() blockstore.Blockstore {
-	return blockstore.NewBlockstore(dssync.MutexWrap(datastore.NewMapDatastore()))
+	return blockstore.NewIdStore(blockstore.NewBlockstore(dssync.MutexWrap(datastore.NewMapDatastore())))
 }
 
 // putSeededBlocks stores raw blocks from <= index < from+count.

@@ -2,6 +2,8 @@ import { expect, test } from 'bun:test'
 import * as dagCbor from '@ipld/dag-cbor'
 import * as dagJson from '@ipld/dag-json'
 import * as dagPb from '@ipld/dag-pb'
+import { CID } from 'multiformats/cid'
+import { identity } from 'multiformats/hashes/identity'
 import { codecs } from '#src/bitswap/cid.ts'
 import { linksOf } from '#src/content/links.ts'
 import { toKey } from '#src/util/bytes.ts'
@@ -31,6 +33,23 @@ test('links of dag-cbor and dag-json, wherever they are', () => {
     expect(new Set(linksOf(codec, bytes, 10))).toEqual(new Set(keys))
     expect(linksOf(codec, bytes, 1).length).toBe(1)
   }
+})
+
+test('a block inside a link has no key of its own; what it links to has', () => {
+  const inline = (codec: number, bytes: Uint8Array) => CID.createV1(codec, identity.digest(bytes))
+  const pb = (...links: readonly CID[]) =>
+    dagPb.encode({ Links: links.map((Hash) => ({ Hash, Name: '', Tsize: 0 })) })
+  const within = inline(
+    codecs.dagPb,
+    pb(inline(codecs.dagCbor, dagCbor.encode([b])), inline(codecs.raw, pb(c))),
+  )
+  expect(linksOf(codecs.dagPb, pb(a, within, c), 10)).toEqual(keys)
+  expect(linksOf(codecs.dagPb, pb(a, within, c), 2)).toEqual(keys.slice(0, 2))
+  expect(new Set(linksOf(codecs.dagCbor, dagCbor.encode({ a, within, c }), 10))).toEqual(new Set(keys))
+  expect(linksOf(codecs.dagCbor, dagCbor.encode([within, within]), 1)).toEqual([keys[1] as string])
+  expect(linksOf(codecs.dagPb, pb(inline(codecs.dagPb, pb(a, b, c, a))), 10)).toEqual([])
+  const deep = (levels: number): CID => (levels === 0 ? a : inline(codecs.dagPb, pb(deep(levels - 1))))
+  expect([3, 4].map((levels) => linksOf(codecs.dagPb, pb(deep(levels)), 10).length)).toEqual([1, 0])
 })
 
 test('what does not decode, and raw blocks, have none', () => {

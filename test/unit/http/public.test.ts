@@ -238,6 +238,11 @@ describe('refs', () => {
     await answer
   })
 
+  test('a caller that is gone before its request was read begins nothing', async () => {
+    const answer = await askRefs(undefined, { signal: AbortSignal.abort() })
+    expect([answer.status, refs.calls.length, counts]).toEqual([499, 0, ['abandoned']])
+  })
+
   test('a caller that goes away while it waits leaves', async () => {
     const controller = new AbortController()
     const answer = askRefs(undefined, { signal: controller.signal })

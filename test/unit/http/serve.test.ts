@@ -50,6 +50,11 @@ test('port 0 takes a free one, and stop gives it back', async () => {
   expect(again.address.port).toBe(port)
 })
 
+test('a check by HTTP/1.0, which names no host, is answered', async () => {
+  const got = await dial(await serve(), 'GET / HTTP/1.0\r\n\r\n').closed
+  expect([got.split(' ')[1], got.split('\r\n\r\n')[1]]).toEqual(['200', 'hi'])
+})
+
 test('a port in use is an error that says what to do', async () => {
   const { port } = (await serve()).address
   const error = await serve({ port }).catch((reason: unknown) => reason)

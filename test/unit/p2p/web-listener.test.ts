@@ -100,6 +100,19 @@ test('what is no HTTP ends the socket and nothing else', async () => {
   await until(() => gate.open <= 1)
 })
 
+test.each([
+  ['a check by HTTP/1.0, which names no host', 'GET /healthz HTTP/1.0\r\n\r\n', 200],
+  ['an empty host', 'GET /healthz HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n', 200],
+  ['a host that is none', 'GET /healthz HTTP/1.1\r\nHost: a/b\r\nConnection: close\r\n\r\n', 400],
+  ['a target that is none', 'GET ftp://x/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 400],
+])('%s is answered by what it is worth', async (_what, request, status) => {
+  const { port } = await front()
+  const caller = rawSocket(port)
+  caller.socket.write(request)
+  await caller.closed
+  expect(Number(caller.received().split(' ')[1])).toBe(status)
+})
+
 test('a query of a mebibyte is answered 431, and no handler hears of it', async () => {
   const asked: string[] = []
   const { origin } = await front({

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { publicWords } from '#src/rpc/public-words.ts'
+import { publicWords, withoutCids } from '#src/rpc/public-words.ts'
 
 test.each([
   ['dial tcp4 0.0.0.0:4001->10.0.0.5:4001: i/o timeout', 'dial tcp4 [address]: i/o timeout'],
@@ -30,3 +30,17 @@ test('a megabyte is cut, and quickly', () => {
   }
   expect(performance.now() - beganMs).toBeLessThan(500)
 })
+
+test.each([
+  ['no link named "a" under QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N', 'no link named "a" under [cid]'],
+  [
+    'ipld: could not find bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy',
+    'ipld: could not find [cid]',
+  ],
+  ['/ipfs/zb2rhe5P4gXftAwvA4eXQ5HJwsER2owDyS9sKaQRRVQPn93bA/a: gone', '/ipfs/[cid]/a: gone'],
+  ['BAFKQAALB is an inline one, bafyaaea another', '[cid] is an inline one, [cid] another'],
+  [
+    'blockservice is closed; background context canceled',
+    'blockservice is closed; background context canceled',
+  ],
+])('for logs: %s', (said, words) => expect(withoutCids(said)).toBe(words))

@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
-import { BackWants } from '#src/relay/preload/back-wants.ts'
-import { multihash, readyBackend } from '#test/unit/relay/fixture.ts'
+import type { CidKey, ParsedCid } from '#src/bitswap/cid.ts'
+import { BackWants, formsOf } from '#src/relay/preload/back-wants.ts'
+import { cidKey, multihash, readyBackend } from '#test/unit/relay/fixture.ts'
 import { parsed, pullOf } from '#test/unit/relay/preload/preload-fixture.ts'
 
 const backend = readyBackend('a', 4)
@@ -17,12 +18,12 @@ test('a want on several lanes is one entry, which goes with the last cancel', ()
   const first = want(wants, 1, 0)
   expect(want(wants, 1, 3)).toBe(first)
   expect(wants.size).toBe(1)
-  expect(wants.cancel(0, multihash(1))).toBeUndefined()
+  expect(wants.cancel(0, parsed(1))).toBeUndefined()
   expect(wants.find(multihash(1))).toBe(first)
-  expect(wants.cancel(0, multihash(1))).toBeUndefined()
-  expect(wants.cancel(3, multihash(1))).toBe(first)
+  expect(wants.cancel(0, parsed(1))).toBeUndefined()
+  expect(wants.cancel(3, parsed(1))).toBe(first)
   expect(wants.size).toBe(0)
-  expect(wants.cancel(3, multihash(1))).toBeUndefined()
+  expect(wants.cancel(3, parsed(1))).toBeUndefined()
 })
 
 test('idle wants are remembered up to the capacity, the oldest forgotten', () => {
@@ -31,7 +32,7 @@ test('idle wants are remembered up to the capacity, the oldest forgotten', () =>
   expect(wants.size).toBe(100)
   expect(wants.find(multihash(9_899))).toBeUndefined()
   expect(wants.find(multihash(9_900))).toBeDefined()
-  for (let n = 9_900; n < 10_000; n++) wants.cancel(0, multihash(n))
+  for (let n = 9_900; n < 10_000; n++) wants.cancel(0, parsed(n))
   expect(wants.size).toBe(0)
 })
 
@@ -51,7 +52,7 @@ test('what is not pulled any more is idle again if it is still wanted', () => {
   wants.idle(it)
   expect([it.pull, wants.find(multihash(1)), wants.size]).toEqual([undefined, it, 1])
   wants.pulling(it, pullOf(1, backend))
-  expect(wants.cancel(0, multihash(1))).toBe(it)
+  expect(wants.cancel(0, parsed(1))).toBe(it)
   wants.idle(it)
   expect(wants.size).toBe(0)
 })
@@ -61,7 +62,7 @@ test('a full list takes back what is not in it, on its lane only', () => {
   const [one, both, kept] = [want(wants, 1, 0), want(wants, 2, 0), want(wants, 3, 0)]
   want(wants, 2, 1)
   wants.pulling(one, pullOf(1, backend))
-  expect(wants.retain(0, new Set([multihash(3)]))).toEqual([one])
+  expect(wants.retain(0, new Set([cidKey(3)]))).toEqual([one])
   expect(wants.find(multihash(2))).toBe(both)
   expect(wants.find(multihash(3))).toBe(kept)
   expect(new Set(wants.retain(1, new Set()))).toEqual(new Set([both]))
@@ -76,7 +77,7 @@ test('what was given leaves no want behind, and an echo of it on another lane is
   expect(wants.size).toBe(0)
   expect(wants.want(backend, 1, parsed(1), 1_100)).toBeUndefined()
   expect(wants.want(backend, 2, parsed(1), 1_200)).toBeUndefined()
-  for (const slot of [1, 2]) wants.cancel(slot, multihash(1))
+  for (const slot of [1, 2]) wants.cancel(slot, parsed(1))
   expect(wants.size).toBe(0)
   expect(wants.due(60_000)).toEqual([])
 })
@@ -115,4 +116,42 @@ test('a flood of echoes is bounded like any other', () => {
   }
   expect(wants.size).toBe(100)
   expect(wants.due(1e6).length).toBeLessThanOrEqual(100)
+})
+
+/** The same block by a CIDv1, of any codec. */
+function asV1(n: number, codec: number): ParsedCid {
+  const { multihash: hash } = parsed(n)
+  const key = `\x01${String.fromCharCode(codec)}${hash}` as CidKey
+  return { ...parsed(n), key, codec }
+}
+
+test('a block that is wanted by two CIDs is one entry, which goes when neither is wanted any more', () => {
+  const wants = new BackWants()
+  const first = want(wants, 1, 0)
+  expect(wants.want(backend, 0, asV1(1, 0x70), 0)).toBe(first)
+  expect(wants.want(backend, 2, asV1(1, 0x70), 0)).toBe(first)
+  expect(formsOf(first).map(({ codec, lanes }) => [codec, lanes])).toEqual([
+    [0x70, 0b1],
+    [0x70, 0b101],
+  ])
+  expect(wants.cancel(0, parsed(1))).toBeUndefined()
+  expect(wants.retain(0, new Set())).toEqual([])
+  expect(wants.cancel(2, asV1(1, 0x70))).toBe(first)
+  expect(wants.size).toBe(0)
+})
+
+test('a want by another CID than that by which it was given is no echo', () => {
+  const wants = new BackWants()
+  wants.served(want(wants, 1), 1_000)
+  expect(wants.want(backend, 1, parsed(1), 1_100)).toBeUndefined()
+  const meant = wants.want(backend, 0, asV1(1, 0x55), 1_200)
+  expect(meant?.multihash).toBe(multihash(1))
+  expect(wants.due(60_000)).toEqual([])
+})
+
+test('CIDs of one block are bounded', () => {
+  const wants = new BackWants()
+  const first = want(wants, 1)
+  for (let codec = 0; codec < 100; codec++) wants.want(backend, 0, asV1(1, codec), 0)
+  expect(formsOf(first).length).toBe(8)
 })

@@ -70,6 +70,21 @@ test('two backends that say different things, or one less than the other, are no
   }
 })
 
+test('a failure is news for operators only where another backend does not share it', () => {
+  const outcomeOf = (end: 'fail' | 'done') => {
+    const scene = new PreloadScene(2)
+    const call = scene.call(query())
+    scene.pass(1_050)
+    const first = scene.worker
+    first.last.fail('no such link')
+    expect(scene.worker).not.toBe(first)
+    scene.worker.last[end]()
+    return [call.end?.kind, scene.troubles]
+  }
+  expect(outcomeOf('fail')).toEqual(['failed', []])
+  expect(outcomeOf('done')).toEqual(['done', [expect.stringContaining('lost: no such link')]])
+})
+
 test('a backend that says that it failed is followed by one other', () => {
   const scene = new PreloadScene(3)
   const call = scene.call(query())

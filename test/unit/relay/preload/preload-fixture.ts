@@ -63,7 +63,15 @@ export function limits(some: Partial<GrantLimits> = {}): GrantLimits {
 }
 
 export function wantOf(n: number, backend: Backend): BackWant {
-  return { backend, cid: cidKey(n), multihash: multihash(n), codec: 0x70, lanes: 1, pull: undefined }
+  return {
+    backend,
+    cid: cidKey(n),
+    multihash: multihash(n),
+    codec: 0x70,
+    lanes: 1,
+    others: undefined,
+    pull: undefined,
+  }
 }
 
 export function pullOf(n: number, backend: Backend): Pull {

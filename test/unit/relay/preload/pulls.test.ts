@@ -215,3 +215,45 @@ test('a block for a backend is offered to those who look for it as well', () => 
   client.bring(leaf)
   expect(scene.relay.counters.wantsEnded.block).toBe(1)
 })
+
+test('a block that a backend wants by two CIDs is pulled once and given by both', () => {
+  const scene = new PreloadScene()
+  scene.call(query())
+  const client = scene.client()
+  const [node] = scene.nodes as [PlayedNode]
+  node.want(root, asRaw(root))
+  expect(client.told(blocks)).toEqual(['block root'])
+  client.bring(root)
+  expect(node.got()).toEqual([root.bytes, root.bytes])
+  node.want(leaf)
+  expect(client.told(blocks)).toEqual(['block leaf'])
+})
+
+test('one of two CIDs is taken back: the block is still pulled for the other', () => {
+  const scene = new PreloadScene()
+  scene.call(query())
+  const client = scene.client()
+  const [node] = scene.nodes as [PlayedNode]
+  node.want(asRaw(root), root)
+  node.cancel(asRaw(root))
+  expect(client.told(blocks)).toEqual(['block root'])
+  client.bring(root)
+  expect(node.got()).toEqual([root.bytes])
+})
+
+test('a root that is wanted as if it had no links has them all the same', () => {
+  const scene = new PreloadScene()
+  scene.call(query())
+  const client = scene.client()
+  const [node] = scene.nodes as [PlayedNode]
+  node.want(asRaw(root))
+  client.told(blocks)
+  client.bring(root)
+  node.want(leaf)
+  expect(client.told(blocks)).toEqual(['block leaf'])
+})
+
+/** The same block by a CID whose codec has no links. */
+function asRaw(block: ToyBlock): ToyBlock {
+  return { ...block, cid: Uint8Array.from([1, 0x55, ...block.cid]) }
+}
