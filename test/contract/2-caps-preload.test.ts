@@ -14,7 +14,7 @@ import { callRefs, type RefsAnswer, refs } from '#test/support/refs-call.ts'
  */
 const keep = keepUntilAfterEach()
 const limits = {
-  KITSUNE_PRELOAD_WAIT: '1s',
+  KITSUNE_PRELOAD_WAIT: '3s',
   KITSUNE_PRELOAD_BYTES: '4MiB',
   KITSUNE_PRELOAD_BYTES_PER_ADDRESS: '6MiB',
   KITSUNE_PRELOAD_BLOCKS: '50000',
@@ -190,7 +190,7 @@ describe('a flood of calls', () => {
     for (const [i, status] of statuses.entries()) if (status !== 200) expectTooMany(await calls[i]!.answer)
     expect((await refusedBy('calls-total')()) - before).toBeGreaterThan(0)
     // Nothing comes of them, so they end by themselves, and there is room again.
-    await edge.untilMetrics(preloadIsIdle, 5_000)
+    await edge.untilMetrics(preloadIsIdle, 12_000)
     await expectOthersServed()
   }, 30_000)
 
