@@ -5,13 +5,13 @@ import * as dagPb from '@ipld/dag-pb'
 import { identify } from '@libp2p/identify'
 import { mplex } from '@libp2p/mplex'
 import { ping } from '@libp2p/ping'
-import { tcp } from '@libp2p/tcp'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createHeliaLight, type Helia } from 'helia'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import { CID } from 'multiformats/cid'
 import { chunksOf, type DemoFile } from '#src/demo/content.ts'
 import { nativeNoise } from '#src/p2p/noise.ts'
+import { quickTcp } from '#src/p2p/tcp.ts'
 
 /**
  * An IPFS node in this process: Helia on a host of our own, in memory. It knows Bitswap and nothing else: no
@@ -43,7 +43,7 @@ const connectionsPerSecond = 100
 export async function startIpfsNode(options: { listen: boolean }): Promise<IpfsNode> {
   const host = await createLibp2p({
     addresses: { listen: options.listen ? ['/ip4/127.0.0.1/tcp/0'] : [] },
-    transports: [tcp()],
+    transports: [quickTcp({})],
     // The library's own default breaks on Bun.
     connectionEncrypters: [nativeNoise().encrypter],
     streamMuxers: [yamux(), mplex()],

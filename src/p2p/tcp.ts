@@ -7,7 +7,7 @@ import { SocketWriter } from '#src/p2p/socket-writer.ts'
 
 /**
  * Dials as the library's TCP transport does, but the connections write as `SocketWriter` has it: the library writes
- * the pieces of a message one by one. Nothing listens by it; clients come in by `tcp-listener`.
+ * the pieces of a message one by one. The edge does not listen by it: clients come in by `tcp-listener`.
  *
  * Memory: that of the writer.
  */
@@ -18,18 +18,24 @@ export function quickTcp(
   return (components) => {
     const transport = create(components)
     const dial = transport.dial.bind(transport)
-    transport.dial = (address, dialOptions) =>
-      dial(address, { ...dialOptions, upgrader: joining(dialOptions.upgrader) })
+    transport.dial = (address, dialOptions) => {
+      const { signal } = dialOptions
+      const options = { ...dialOptions, upgrader: joining(dialOptions.upgrader, signal) }
+      // The library gives all its options to the socket, which then fails of the signal by itself when nobody listens
+      // to it any more: an error that ends the process. So it is there to be read, and not to be copied.
+      Object.defineProperty(options, 'signal', { value: signal, enumerable: false })
+      return dial(address, options)
+    }
     return transport
   }
 }
 
 /** Returns the upgrader, given connections whose sends are single writes. */
-function joining(upgrader: Upgrader): Upgrader {
+function joining(upgrader: Upgrader, signal: AbortSignal): Upgrader {
   const { upgradeOutbound } = upgrader
   return {
-    upgradeOutbound: (connection: MultiaddrConnection, options: never) =>
-      upgradeOutbound.call(upgrader, join(connection), options),
+    upgradeOutbound: (connection: MultiaddrConnection, options: object) =>
+      upgradeOutbound.call(upgrader, join(connection), { ...options, signal } as never),
     getConnectionEncrypters: () => upgrader.getConnectionEncrypters(),
     getStreamMuxers: () => upgrader.getStreamMuxers(),
   } as Upgrader

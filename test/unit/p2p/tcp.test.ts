@@ -1,5 +1,7 @@
 import { expect, test } from 'bun:test'
 import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { repositoryRoot } from '#test/support/build-once.ts'
 import { echoed, startClient, startFront } from './front-under-test.ts'
 
 test('large and small sends in one turn arrive in order and whole', async () => {
@@ -16,4 +18,36 @@ test('large and small sends in one turn arrive in order and whole', async () => 
     await client.stop()
     await front.stop()
   }
+})
+
+test('a dial that is given up at any moment ends nothing but itself', async () => {
+  const script = `
+    const { quickTcp } = await import('${join(repositoryRoot, 'src/p2p/tcp.ts')}')
+    const { defaultLogger } = await import('@libp2p/logger')
+    const { multiaddr } = await import('@multiformats/multiaddr')
+    const { createServer } = await import('node:net')
+    const server = createServer().listen(0, '127.0.0.1', async () => {
+      const address = multiaddr('/ip4/127.0.0.1/tcp/' + server.address().port)
+      const upgrader = { upgradeOutbound: async () => {}, getConnectionEncrypters() {}, getStreamMuxers() {} }
+      const transport = quickTcp({})({ logger: defaultLogger() })
+      let given = 0
+      for (let turns = 0; turns < 40; turns++) {
+        const ended = new AbortController()
+        const dial = transport.dial(address, { signal: ended.signal, upgrader }).catch(() => given++)
+        for (let turn = 0; turn < turns % 4; turn++) await new Promise(setImmediate)
+        ended.abort()
+        await dial
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      console.log(given > 0 ? 'alive' : 'nothing was given up')
+      process.exit(0)
+    })
+  `
+  const child = Bun.spawn([process.execPath, '-e', script], {
+    cwd: repositoryRoot,
+    stdout: 'pipe',
+    stderr: 'pipe',
+  })
+  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
+  expect([out.trim(), err]).toEqual(['alive', ''])
 })
