@@ -16,6 +16,7 @@ import { ping } from '@libp2p/ping'
 import { CODE_P2P, type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p, type Libp2pInit } from 'libp2p'
 import { publicOnly } from '#src/p2p/addresses.ts'
+import { backTls, hasBackTls } from '#src/p2p/back-tls.ts'
 import { trustIn } from '#src/p2p/client-address.ts'
 import { forgetOthers } from '#src/p2p/forgetful-peer-store.ts'
 import type { Gate } from '#src/p2p/gater.ts'
@@ -147,7 +148,8 @@ export async function createLaneHost(options: LaneHostOptions): Promise<Libp2p> 
         dialOpts: { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveAfterMs },
       }),
     ],
-    connectionEncrypters: [nativeNoise().encrypter],
+    // The first that a backend speaks is taken. Kubo speaks both, and TLS costs half as much per byte.
+    connectionEncrypters: [...(hasBackTls ? [backTls()] : []), nativeNoise().encrypter],
     streamMuxers: muxers({ windowBytes: 4 * mebibyte }),
     services: {
       identify: identify({ maxInboundStreams: 8 }),
