@@ -114,14 +114,13 @@ export class Relay {
     this.#health = new Health(deps.observer, { silentMs: 5_000, retryMs: 5_000 })
     const { linksOf, digestOf, knowsHash, observer, reach } = deps
     this.#sourcing = new Sourcing(shared)
-    this.#reader = new PoolReader({ ...shared, retrieval: this.#retrieval })
-    const { retrieval, scheduler } = { retrieval: this.#retrieval, scheduler: this.#scheduler }
-    const sourcing = this.#sourcing
-    this.#pulls = new Pulls({ ...shared, linksOf, retrieval, reader: this.#reader, sourcing })
+    const asking = { ...shared, linksOf, retrieval: this.#retrieval }
+    this.#reader = new PoolReader(asking)
+    this.#pulls = new Pulls({ ...asking, reader: this.#reader, sourcing: this.#sourcing })
     const pulls = this.#pulls
-    this.#preload = new Preload({ ...shared, linksOf, observer, pulls, reader: this.#reader, reach }, preload)
-    const inner = { ...shared, retrieval, scheduler, pulls, digestOf }
-    this.#front = { ...inner, sourcing, answers, knowsHash, state: this.#state }
+    this.#preload = new Preload({ ...asking, observer, pulls, reader: this.#reader, reach }, preload)
+    const inner = { ...asking, scheduler: this.#scheduler, pulls, digestOf }
+    this.#front = { ...inner, sourcing: this.#sourcing, answers, knowsHash, state: this.#state }
     const changed = (lane: Lane): void => this.#update(lane.backend)
     this.#back = { ...inner, changed }
   }

@@ -13,6 +13,7 @@ import {
   startRogueRpc,
 } from '#test/support/rogue-backend.ts'
 import { rawCid } from '#test/support/seeded-content.ts'
+import { Watchers } from '#test/support/watchers.ts'
 
 /** A refs that the edge asked for. */
 export interface RefsAtBackend {
@@ -63,9 +64,9 @@ export async function startAskingBackend(
   const refs: RefsAtBackend[] = []
   const paths: string[] = []
   const blocks = new Set<string>()
-  const watchers = new Set<() => void>()
+  const watchers = new Watchers()
   const tell = (): void => {
-    for (const watcher of [...watchers]) watcher()
+    watchers.tell()
   }
   const peer = await startRogueBackend({
     ...options,
@@ -112,23 +113,11 @@ export async function startAskingBackend(
       await Promise.all(peer.node.getConnections().map((lane) => peer.sendTo(lane, frame)))
     },
     until: (holds, timeoutMs = 10_000) =>
-      new Promise((resolve, reject) => {
-        const finish = (): void => {
-          clearTimeout(timer)
-          watchers.delete(look)
-        }
-        const look = (): void => {
-          if (!holds(backend)) return
-          finish()
-          resolve()
-        }
-        const timer = setTimeout(() => {
-          finish()
-          reject(new Error(`not in ${timeoutMs} ms: ${holds}; ${refs.length} refs, ${blocks.size} blocks`))
-        }, timeoutMs)
-        watchers.add(look)
-        look()
-      }),
+      watchers.until(
+        () => holds(backend),
+        timeoutMs,
+        () => `${holds}; ${refs.length} refs, ${blocks.size} blocks`,
+      ),
     async stop() {
       await rpc.stop()
       await peer.stop()

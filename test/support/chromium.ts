@@ -7,6 +7,7 @@
 import { accessSync, constants } from 'node:fs'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { opensslAvailable } from '#test/support/tls-door.ts'
+import { Watchers } from '#test/support/watchers.ts'
 
 const executablePath = '/usr/bin/chromium'
 
@@ -79,12 +80,12 @@ export async function startChromium(): Promise<ChromiumBrowser> {
 function watch(page: Page): Omit<BrowserPage, 'close'> {
   const printed: string[] = []
   const ended: PageRequest[] = []
-  const watchers = new Set<() => void>()
+  const watchers = new Watchers()
   page.on('console', (message) => printed.push(message.text()))
   page.on('pageerror', (error) => printed.push(String(error)))
   const book = (request: PageRequest): void => {
     ended.push(request)
-    for (const watcher of [...watchers]) watcher()
+    watchers.tell()
   }
   page.on('requestfinished', async (request) => {
     const response = await request.response()
@@ -110,25 +111,13 @@ function watch(page: Page): Omit<BrowserPage, 'close'> {
       })
       return (await filled.textContent()) ?? ''
     },
-    requested: (matches, timeoutMs = 30_000) =>
-      new Promise((resolve, reject) => {
-        const finish = (): void => {
-          clearTimeout(timer)
-          watchers.delete(look)
-        }
-        const look = (): void => {
-          const found = ended.find(matches)
-          if (found === undefined) return
-          finish()
-          resolve(found)
-        }
-        const timer = setTimeout(() => {
-          finish()
-          const all = ended.map(({ method, url, status }) => `${method} ${url} ${status}`)
-          reject(new Error(`not in ${timeoutMs} ms: ${matches}; ended:\n${[...all, ...printed].join('\n')}`))
-        }, timeoutMs)
-        watchers.add(look)
-        look()
-      }),
+    async requested(matches, timeoutMs = 30_000) {
+      const describe = (): string => {
+        const all = ended.map(({ method, url, status }) => `${method} ${url} ${status}`)
+        return `${matches}; ended:\n${[...all, ...printed].join('\n')}`
+      }
+      await watchers.until(() => ended.some(matches), timeoutMs, describe)
+      return ended.find(matches) as PageRequest
+    },
   }
 }

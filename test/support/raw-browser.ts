@@ -11,6 +11,7 @@ import { CID } from 'multiformats/cid'
 import { type BitswapHostOptions, startBitswapHost, writeAll } from '#test/support/bitswap-host.ts'
 import type { DagBlock } from '#test/support/dag.ts'
 import { type RawMessage, type RawWant, rawFrame } from '#test/support/raw-message.ts'
+import { Watchers } from '#test/support/watchers.ts'
 
 /** One want or cancel that the edge sent. */
 export interface EdgeWant {
@@ -80,12 +81,12 @@ export async function startRawBrowser(address: string, options: RawBrowserOption
   const contents = new Map<string, Uint8Array>()
   const asked: EdgeWant[] = []
   const handedOut = new Map<string, number>()
-  const watchers = new Set<() => void>()
+  const watchers = new Watchers()
   /** What the edge wants, by multihash. */
   const ledger = new Map<string, OpenWant>()
   let answers = 0
   const tell = (): void => {
-    for (const watcher of [...watchers]) watcher()
+    watchers.tell()
   }
   const timers = new Set<ReturnType<typeof setTimeout>>()
   const later = (ms: number, act: () => void): void => {
@@ -194,24 +195,14 @@ export async function startRawBrowser(address: string, options: RawBrowserOption
       await browser.until(() => answers > before, timeoutMs)
     },
     until: (holds, timeoutMs = 10_000) =>
-      new Promise((resolve, reject) => {
-        const finish = (): void => {
-          clearTimeout(timer)
-          watchers.delete(look)
-        }
-        const look = (): void => {
-          if (!holds(browser)) return
-          finish()
-          resolve()
-        }
-        const timer = setTimeout(() => {
-          finish()
+      watchers.until(
+        () => holds(browser),
+        timeoutMs,
+        () => {
           const handed = [...handedOut.values()].reduce((sum, times) => sum + times, 0)
-          reject(new Error(`not in ${timeoutMs} ms: ${holds}; asked ${asked.length}, handed out ${handed}`))
-        }, timeoutMs)
-        watchers.add(look)
-        look()
-      }),
+          return `${holds}; asked ${asked.length}, handed out ${handed}`
+        },
+      ),
     // On a turn of its own: mplex throws when a connection ends in the turn in which a stream begins.
     vanish: () => void setImmediate(() => connection.abort(new Error('vanished'))),
     async stop() {

@@ -10,6 +10,7 @@ import { create as createDigest } from 'multiformats/hashes/digest'
 import type { Message } from '#src/bitswap/message.ts'
 import { type BitswapHostOptions, startBitswapHost, writeAll } from '#test/support/bitswap-host.ts'
 import { type RawMessage, type RawWant, rawFrame } from '#test/support/raw-message.ts'
+import { Watchers } from '#test/support/watchers.ts'
 
 /** All that came, by the CID it was for. */
 export interface Received {
@@ -55,13 +56,13 @@ export async function startRawClient(
     bytes: 0,
     protocols: new Set(),
   }
-  const watchers = new Set<() => void>()
+  const watchers = new Watchers()
   const node = await startBitswapHost({
     ...options,
     receive: (message, _connection, stream) => {
       received.protocols.add(stream.protocol)
       book(received, message)
-      for (const watcher of [...watchers]) watcher()
+      watchers.tell()
     },
   })
   const connection = await node.dial(multiaddr(address), { signal: AbortSignal.timeout(20_000) })
@@ -81,20 +82,11 @@ export async function startRawClient(
     send,
     want: (cids, how = {}) => send({ wants: cids.map((cid) => ({ cid: cid.bytes, ...how })) }),
     until: (holds, timeoutMs = 10_000) =>
-      new Promise((resolve, reject) => {
-        const look = (): void => {
-          if (!holds(received)) return
-          clearTimeout(timer)
-          watchers.delete(look)
-          resolve()
-        }
-        const timer = setTimeout(() => {
-          watchers.delete(look)
-          reject(new Error(`not in ${timeoutMs} ms: ${holds}; came: ${brief(received)}`))
-        }, timeoutMs)
-        watchers.add(look)
-        look()
-      }),
+      watchers.until(
+        () => holds(received),
+        timeoutMs,
+        () => `${holds}; came: ${brief(received)}`,
+      ),
     stop: async () => void (await node.stop()),
   }
 }

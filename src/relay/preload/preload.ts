@@ -1,5 +1,3 @@
-import type { MultihashKey } from '#src/bitswap/cid.ts'
-import { byAffinity } from '#src/pool/policy.ts'
 import type { Backend } from '#src/relay/backend.ts'
 import type { Counters } from '#src/relay/counters.ts'
 import type { Clock, LinksOf, Observer } from '#src/relay/ports.ts'
@@ -8,9 +6,10 @@ import { Call } from '#src/relay/preload/call.ts'
 import { Flight, type FlightOptions } from '#src/relay/preload/flight.ts'
 import type { Grants } from '#src/relay/preload/grants.ts'
 import type { PoolReader } from '#src/relay/preload/pool-reader.ts'
-import type { Pulls } from '#src/relay/preload/pulls.ts'
+import { mostLinks, type Pulls } from '#src/relay/preload/pulls.ts'
 import type { RefsCall, RefsCalls, RefsQuery, RefsRefusal, RefsRequest } from '#src/relay/preload/refs.ts'
 import { Tracing } from '#src/relay/preload/tracing.ts'
+import { route } from '#src/relay/router.ts'
 import type { Whereabouts } from '#src/relay/whereabouts.ts'
 
 /**
@@ -40,7 +39,6 @@ export interface PreloadDeps {
 /** How long the pool is asked who has a root, before one is chosen that may not have it. */
 const lookupMs = 1_000
 const comeBackMs = 5_000
-const mostLinks = 65_536
 
 export class Preload implements RefsCalls {
   readonly #deps: PreloadDeps
@@ -125,7 +123,7 @@ export class Preload implements RefsCalls {
   }
 
   #launch(query: RefsQuery): Flight {
-    const { clock, grants, pulls, linksOf, observer, counters, reader } = this.#deps
+    const { clock, grants, pulls, linksOf, observer, counters, reader, whereabouts, backends } = this.#deps
     const key = keyOf(query)
     const grant = grants.create(query.root, clock.now())
     const tracing = new Tracing(grant, reader)
@@ -134,7 +132,7 @@ export class Preload implements RefsCalls {
       {
         clock,
         grant,
-        candidates: () => this.#candidates(query.root.multihash),
+        candidates: () => route(query.root.multihash, undefined, whereabouts, backends),
         trouble: (backend, what, reason) => {
           counters.preloadTrouble[what]++
           observer.preloadTrouble(backend.name, what, reason)
@@ -176,14 +174,6 @@ export class Preload implements RefsCalls {
       flight.looking = undefined
       begin()
     })
-  }
-
-  /** Where the root was seen, then as the pool's policy has it. */
-  *#candidates(root: MultihashKey): Generator<Backend> {
-    const { whereabouts, backends } = this.#deps
-    const known = whereabouts.find(root)
-    if (known !== undefined) yield known
-    for (const backend of byAffinity(root, backends)) if (backend !== known) yield backend
   }
 
   #left(call: Call, account: Account): void {

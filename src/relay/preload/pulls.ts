@@ -37,7 +37,7 @@ export interface PullDeps {
 }
 
 /** Links of one block that can extend a grant; a block of 2 MiB holds fewer. */
-const mostLinks = 65_536
+export const mostLinks = 65_536
 const linkingCodecs = [codecs.dagPb, codecs.dagCbor, codecs.dagJson]
 /** How long the rest of the pool has to give a block before clients are asked. */
 const readMs = 2_000
