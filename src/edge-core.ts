@@ -37,6 +37,11 @@ export function createRelay(config: Config, log: Log, { stopping, reach }: Relay
           if (state === 'ready') log.info({ backend }, 'Backend is ready')
           else log.warn({ backend, state, reason }, 'Backend is not ready')
         },
+        gatewayState: (backend, state, reason) => {
+          if (stopping()) return
+          if (state === 'back') log.info({ backend }, 'Gateway works again')
+          else log.info({ backend, reason }, 'Gateway failed, blocks come by Bitswap meanwhile')
+        },
         preloadTrouble: (backend, what, reason) => {
           const fields = { backend, reason: withoutCids(reason) }
           if (!stopping()) sparing.warn(`${what} ${backend}`, fields, preloadTroubles[what])

@@ -135,9 +135,9 @@ class Edge implements RunningEdge {
     this.#finish = finished.resolve
   }
 
-  /** Backends first, so that the first client finds them; the doors last. */
+  /** The doors first: the lanes take as long to start as everything else, and a client waits for its backend anyway. */
   async start(): Promise<void> {
-    const { config, relay, pool, front, frontHost, metrics, log } = this.#parts
+    const { config, relay, hosts, pool, front, frontHost, metrics, log } = this.#parts
     const startedMs = performance.now()
     metrics.start()
     this.#unwatch = watchFaults((error) => {
@@ -145,7 +145,6 @@ class Edge implements RunningEdge {
       log.error({ err: error }, 'A fault that nobody caught: please report it')
     })
     this.#ticker = setInterval(() => relay.tick(), tickMs)
-    await pool.start()
     await front.start()
     await listen(frontHost, config)
     const self = frontHost.node.peerId.toString()
@@ -164,6 +163,8 @@ class Edge implements RunningEdge {
       },
       'Kitsune listens',
     )
+    await Promise.all(hosts.map((host) => host.start()))
+    await pool.start()
   }
 
   async drain(): Promise<void> {
@@ -241,6 +242,7 @@ async function createLaneHosts(config: Config, options: EdgeOptions, log: Log): 
   return Promise.all(
     Array.from({ length: config.lanes }, async (_, lane) =>
       createLaneHost({
+        start: false,
         privateKey: await laneKey(options.laneSeed, lane),
         version: options.version.version,
         logger: libp2pLogger(log),

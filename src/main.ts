@@ -1,43 +1,30 @@
 #!/usr/bin/env bun
 import process from 'node:process'
 import { tuneAllocator } from '#src/cli/allocator.ts'
-import { runProgram } from '#src/cli/program.ts'
-import type { Terminal } from '#src/cli/terminal.ts'
-import { thisMachine } from '#src/config/machine.ts'
+import type { ExitCode } from '#src/cli/terminal.ts'
 
-const widest = 110
-const narrowest = 40
+const args = process.argv.slice(2)
+const [command = 'run', ...rest] = args
 
-function thisTerminal(): Terminal {
-  const columns = Math.min(widest, Math.max(narrowest, process.stdout.columns ?? widest))
-  return {
-    env: process.env,
-    machine: thisMachine(process.stdout.isTTY === true),
-    columns,
-    out: (text) => void process.stdout.write(`${text}\n`),
-    err: (text) => void process.stderr.write(`${text}\n`),
-    readStdin: async () => {
-      const chunks: Uint8Array[] = []
-      for await (const chunk of process.stdin) chunks.push(chunk as Uint8Array)
-      return Buffer.concat(chunks)
-    },
-    tuneAllocator,
-    onSignal: (handler) => {
-      const signals = ['SIGTERM', 'SIGINT'] as const
-      const listeners = signals.map((signal) => [signal, () => handler(signal)] as const)
-      for (const [signal, listener] of listeners) process.on(signal, listener)
-      return () => {
-        for (const [signal, listener] of listeners) process.off(signal, listener)
-      }
-    },
+/** Loads no more than the command needs: an edge is to listen soon, and it has nothing to parse. */
+async function obey(): Promise<ExitCode> {
+  const { thisTerminal } = await import('#src/cli/this-terminal.ts')
+  const terminal = thisTerminal()
+  if (command === 'run' && rest.length === 0) {
+    const { run } = await import('#src/cli/run.ts')
+    return run(terminal)
   }
+  const { runProgram } = await import('#src/cli/program.ts')
+  return runProgram(args, terminal)
 }
 
 function flush(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => stream.write('', () => resolve()))
 }
 
-const code = await runProgram(process.argv.slice(2), thisTerminal())
+// Before anything else is loaded, because it would be loaded again.
+if (command === 'run') tuneAllocator()
+const code = await obey()
 // Libraries may leave timers and sockets behind, so the end is said outright, once all output is out.
 await Promise.all([flush(process.stdout), flush(process.stderr)])
 process.exit(code)

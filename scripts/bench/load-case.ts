@@ -12,6 +12,8 @@ export interface LoadCase extends Pick<BenchCase, 'name' | 'title' | 'groups'> {
   readonly over?: 'tcp' | 'ws'
   readonly env?: Readonly<Record<string, string>>
   readonly kinds?: readonly SubjectKind[]
+  /** The backend has a gateway, and the edge is told of it. */
+  readonly gateway?: boolean
 }
 
 /** A want that is not answered for so long is lost. */
@@ -43,7 +45,7 @@ export function loadCase(spec: LoadCase): BenchCase {
 export function stageOf(spec: LoadCase): StageOptions {
   const { blocks, blockBytes } = spec.load
   return {
-    content: { blocks, blockBytes },
+    content: { blocks, blockBytes, ...(spec.gateway === true && { gatewayPort: 0 }) },
     ...(spec.env && { env: spec.env }),
     ...(spec.kinds && { kinds: spec.kinds }),
   }

@@ -24,7 +24,7 @@ export async function profile(lab: Lab, name: string): Promise<ProfileResult> {
   try {
     const stage = await startStage(lab, { ...stageOf(spec), kinds: ['direct'] })
     // Else it would start itself anew for the allocator's sake and be profiled twice.
-    const env = { ...spec.env, MIMALLOC_PURGE_DELAY: '1000' }
+    const env = { ...spec.env, MIMALLOC_PURGE_DELAY: '5000', MIMALLOC_PURGE_HOLES: '0' }
     const edge = await lab.keep(
       startEdge(lab, { backends: [stage.backend.rpc], env, profileInto: directory }),
     )

@@ -51,10 +51,15 @@ export async function startStage(lab: Lab, options: StageOptions): Promise<Stage
   }
   const subjects = [direct]
   if (has('edge'))
-    subjects.push(await lab.keep(startEdge(lab, { backends: [backend.rpc], env: options.env ?? {} })))
+    subjects.push(await lab.keep(startEdge(lab, { backends: [entryOf(backend)], env: options.env ?? {} })))
   if (has('haproxy') && existsSync(haproxyPath)) subjects.push(await lab.keep(startHaproxy(direct)))
   if (has('other') && lab.options.other !== undefined) {
     subjects.push(await lab.keep(startOther(lab.options.other, direct)))
   }
   return { backend, subjects }
+}
+
+/** Returns the backend as `KITSUNE_BACKENDS` has it. */
+function entryOf({ rpc, gateway }: GoServe): string {
+  return gateway === null ? rpc : `${rpc};gateway=${gateway}`
 }

@@ -34,7 +34,7 @@ function startRelay(): { relay: Relay; peers: BackPeer[] } {
       digestOf,
       knowsHash,
       linksOf,
-      observer: { backendState() {}, preloadTrouble() {} },
+      observer: { backendState() {}, gatewayState() {}, preloadTrouble() {} },
       reach() {},
     },
     {

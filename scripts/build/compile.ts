@@ -29,6 +29,8 @@ export async function compile(target: Target, options: CompileOptions): Promise<
     target: 'bun',
     format: 'esm',
     minify: true,
+    // What is imported dynamically is loaded then, and not with the rest.
+    splitting: true,
     bytecode: true,
     define: {
       KITSUNE_BUILD: JSON.stringify({ commit, target: target.name }),

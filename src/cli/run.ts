@@ -28,19 +28,19 @@ async function startRealEdge(...args: Parameters<EdgeStarter>): Promise<EdgeHand
 
 /** Runs an edge until a signal drains it, and returns how that ended. */
 export async function run(terminal: Terminal, start: EdgeStarter = startRealEdge): Promise<ExitCode> {
-  terminal.tuneAllocator?.()
-  const loaded = loadConfig(terminal.env, terminal.machine)
-  if (loaded.kind === 'invalid') {
-    explainProblems(terminal, loaded.problems)
-    return exitCodes.usage
-  }
-  const signals = watchSignals(terminal)
+  let signals: Signals | undefined
   try {
+    const loaded = loadConfig(terminal.env, terminal.machine)
+    if (loaded.kind === 'invalid') {
+      explainProblems(terminal, loaded.problems)
+      return exitCodes.usage
+    }
+    signals = watchSignals(terminal)
     return await runEdge(terminal, loaded.config, signals, start)
   } catch (error) {
     return explain(terminal, error)
   } finally {
-    signals.stop()
+    signals?.stop()
   }
 }
 

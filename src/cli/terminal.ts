@@ -12,8 +12,6 @@ export interface Terminal {
   readonly err: (text: string) => void
   readonly readStdin: () => Promise<Uint8Array>
   /** Calls back at each SIGTERM and SIGINT; the returned function ends that. */
-  /** Starts the program anew where that makes it faster; then it does not return. */
-  readonly tuneAllocator?: () => void
   readonly onSignal: (handler: (signal: 'SIGTERM' | 'SIGINT') => void) => () => void
 }
 

@@ -33,7 +33,7 @@ export const schema = {
     name: 'KITSUNE_BACKENDS',
     section: 'Backends',
     description:
-      'The pool, comma-separated: the RPC of a Kubo node (peer ID and swarm addresses are learned from it), or a swarm address with its peer ID. ;gateway=http://host:8080 behind an entry names the gateway of that node (see KITSUNE_RPC_ALLOW).',
+      'The pool, comma-separated: the RPC of a Kubo node (peer ID and swarm addresses are learned from it), or a swarm address with its peer ID. ;gateway=http://host:8080 behind an entry names the gateway of that node: large blocks are read there where that is faster (see also KITSUNE_RPC_ALLOW).',
     allowed:
       'http(s)://[user:password@]host:port[/path] or /ip4/…/tcp/…/p2p/…, each with or without ;gateway=…, comma-separated',
     default: 'none; it must be set',

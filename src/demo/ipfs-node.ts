@@ -1,4 +1,3 @@
-import { yamux } from '@chainsafe/libp2p-yamux'
 import { withBitswap } from '@helia/bitswap'
 import { unixfs } from '@helia/unixfs'
 import * as dagPb from '@ipld/dag-pb'
@@ -10,6 +9,7 @@ import { createHeliaLight, type Helia } from 'helia'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import { CID } from 'multiformats/cid'
 import { chunksOf, type DemoFile } from '#src/demo/content.ts'
+import { yamux } from '#src/mux/yamux.ts'
 import { nativeNoise } from '#src/p2p/noise.ts'
 import { quickTcp } from '#src/p2p/tcp.ts'
 
@@ -39,6 +39,15 @@ export interface IpfsNode {
 /** All connections of the demo come from this one machine; the library's 5 per second are for strangers. */
 const connectionsPerSecond = 100
 
+const mebibyte = 1024 * 1024
+const muxing = {
+  maxStreams: 1_024,
+  maxEarlyStreams: 10,
+  largestWindow: 2 * mebibyte,
+  maxGrowthBytes: 16 * mebibyte,
+  maxUnreadBytes: 16 * mebibyte,
+}
+
 /** Starts a node; one that does not `listen` is a client. */
 export async function startIpfsNode(options: { listen: boolean }): Promise<IpfsNode> {
   const host = await createLibp2p({
@@ -46,7 +55,7 @@ export async function startIpfsNode(options: { listen: boolean }): Promise<IpfsN
     transports: [quickTcp({})],
     // The library's own default breaks on Bun.
     connectionEncrypters: [nativeNoise().encrypter],
-    streamMuxers: [yamux(), mplex()],
+    streamMuxers: [yamux(muxing), mplex()],
     connectionManager: { inboundConnectionThreshold: connectionsPerSecond },
     services: { identify: identify(), ping: ping() },
   })

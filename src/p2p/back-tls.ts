@@ -15,6 +15,7 @@ import type {
   SecuredConnection,
   Upgrader,
 } from '@libp2p/interface'
+import { sendShort } from '#src/mux/short-way.ts'
 import { replaceSocket, type SocketConnection } from '#src/p2p/socket-connection.ts'
 import { asError } from '#src/util/errors.ts'
 
@@ -96,6 +97,7 @@ class BackTls implements ConnectionEncrypter {
       const remotePeer = await verifyPeerCertificate(socket.getPeerCertificate().raw, options.remotePeer)
       if (socket.destroyed) throw new Error('the backend closed the connection after the TLS handshake')
       replaceSocket(target, socket)
+      sendShort(connection)
       const streamMuxer = muxers.get(socket.alpnProtocol || noMuxer)
       return { connection, remotePeer, ...(streamMuxer && { streamMuxer }) }
     } catch (error) {

@@ -1,5 +1,3 @@
-import type { Uint8ArrayList } from 'uint8arraylist'
-
 /**
  * Cuts a byte stream into frames: a varint length, then that many bytes.
  *
@@ -30,13 +28,7 @@ export class FrameReader {
   }
 
   /** Takes bytes and calls `frame` for each frame they complete; false when a frame is too large. */
-  push(bytes: Uint8Array | Uint8ArrayList, frame: (bytes: Uint8Array) => void): boolean {
-    if (bytes instanceof Uint8Array) return this.#push(bytes, frame)
-    for (const part of bytes) if (!this.#push(part, frame)) return false
-    return true
-  }
-
-  #push(bytes: Uint8Array, frame: (bytes: Uint8Array) => void): boolean {
+  push(bytes: Uint8Array, frame: (bytes: Uint8Array) => void): boolean {
     let at = 0
     while (at < bytes.length) {
       if (!this.#inBody) {

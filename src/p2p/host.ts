@@ -6,7 +6,6 @@
  * The front keeps nothing about a peer but its open connections.
  */
 
-import { yamux } from '@chainsafe/libp2p-yamux'
 import { identify } from '@libp2p/identify'
 import type { ComponentLogger, Connection, PeerId, PeerStore, PrivateKey } from '@libp2p/interface'
 import { mplex } from '@libp2p/mplex'
@@ -15,6 +14,7 @@ import { PeerRecord, RecordEnvelope } from '@libp2p/peer-record'
 import { ping } from '@libp2p/ping'
 import { CODE_P2P, type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p, type Libp2pInit } from 'libp2p'
+import { type YamuxOptions, yamux } from '#src/mux/yamux.ts'
 import { publicOnly } from '#src/p2p/addresses.ts'
 import { backTls, hasBackTls } from '#src/p2p/back-tls.ts'
 import { trustIn } from '#src/p2p/client-address.ts'
@@ -110,7 +110,11 @@ export async function createFrontHost(options: FrontHostOptions): Promise<FrontH
       webTransport({ ...door, handleRequest }, { ...deadlines, proxyProtocol: protocol.includes('ws') }),
     ],
     connectionEncrypters: [encrypter],
-    streamMuxers: muxers({ windowBytes: 2 * mebibyte }),
+    streamMuxers: muxers({
+      largestWindow: 2 * mebibyte,
+      maxGrowthBytes: 14 * mebibyte,
+      maxUnreadBytes: 16 * mebibyte,
+    }),
     services: {
       identify: identify({ runOnConnectionOpen: false, maxInboundStreams: 8 }),
       ping: ping({ maxInboundStreams: 8 }),
@@ -130,13 +134,17 @@ export async function createFrontHost(options: FrontHostOptions): Promise<FrontH
   return { node: node as unknown as Libp2p, aead, advertised, listening: () => listening() }
 }
 
-export interface LaneHostOptions extends HostOptions {}
+export interface LaneHostOptions extends HostOptions {
+  /** Default: true. */
+  readonly start?: boolean
+}
 
-/** Returns a started host that dials backends over TCP, accepts nobody and answers identify and ping only. */
+/** Returns a host, started unless told otherwise, that dials backends over TCP, accepts nobody and answers identify and ping only. */
 export async function createLaneHost(options: LaneHostOptions): Promise<Libp2p> {
   const self = peerIdFromPrivateKey(options.privateKey)
   const node = await createLibp2p({
     ...common(options),
+    start: options.start ?? true,
     addresses: { listen: [], announceFilter: () => [] },
     connectionGater: { denyInboundConnection: () => true },
     connectionManager: { ...timeouts, reconnectRetries: 0 },
@@ -150,7 +158,11 @@ export async function createLaneHost(options: LaneHostOptions): Promise<Libp2p> 
     ],
     // The first that a backend speaks is taken. Kubo speaks both, and TLS costs half as much per byte.
     connectionEncrypters: [...(hasBackTls ? [backTls()] : []), nativeNoise().encrypter],
-    streamMuxers: muxers({ windowBytes: 4 * mebibyte }),
+    streamMuxers: muxers({
+      largestWindow: 4 * mebibyte,
+      maxGrowthBytes: 64 * mebibyte,
+      maxUnreadBytes: 64 * mebibyte,
+    }),
     services: {
       identify: identify({ maxInboundStreams: 8 }),
       ping: ping({ maxInboundStreams: 8 }),
@@ -188,19 +200,12 @@ function common(options: HostOptions): Pick<Libp2pInit, 'privateKey' | 'nodeInfo
 
 /**
  * yamux before mplex: the other order breaks early muxer negotiation with Helia; js-ipfs speaks mplex only.
- * The read buffer holds twice the window: a stream that is paused may still get all that its window allows,
- * and overflowing it would end the stream. The initial window stays the default, it is also what the library
- * believes of the peer.
  */
-function muxers(options: { windowBytes: number }): NonNullable<Libp2pInit['streamMuxers']> {
-  const { windowBytes } = options
+function muxers(
+  windows: Pick<YamuxOptions, 'largestWindow' | 'maxGrowthBytes' | 'maxUnreadBytes'>,
+): NonNullable<Libp2pInit['streamMuxers']> {
   return [
-    yamux({
-      maxInboundStreams: streamsPerConnection,
-      maxOutboundStreams: streamsPerConnection,
-      maxEarlyStreams: earlyStreams,
-      streamOptions: { maxStreamWindowSize: windowBytes, maxReadBufferLength: 2 * windowBytes },
-    }),
+    yamux({ ...windows, maxStreams: streamsPerConnection, maxEarlyStreams: earlyStreams }),
     // More than five new streams a second would end the connection, and js-ipfs opens one per message.
     mplex({ disconnectThreshold: 1e9, maxEarlyStreams: earlyStreams } as Parameters<typeof mplex>[0]),
   ]

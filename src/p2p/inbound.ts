@@ -1,6 +1,7 @@
 import type { Stream } from '@libp2p/interface'
 import { decodeMessage, type Message } from '#src/bitswap/message.ts'
 import { maxMessageBytes } from '#src/bitswap/protocol.ts'
+import { readBy } from '#src/mux/short-way.ts'
 import { FrameReader } from '#src/p2p/frames.ts'
 import { closeSoon } from '#src/p2p/outbound.ts'
 import type { RefusalReason } from '#src/relay/counters.ts'
@@ -45,13 +46,13 @@ export class Inbound {
     if (this.#streams.size >= this.#options.maxStreams) this.#dropOldest()
     const reading: Reading = { frames: new FrameReader(maxMessageBytes), heardMs: performance.now() }
     this.#streams.set(stream, reading)
-    stream.addEventListener('message', (event) => this.#read(stream, reading, event.data))
     // Not before all of it is read: what is unread in a stream that both have closed is not delivered.
     stream.addEventListener('end', () => closeSoon(stream), { once: true })
     stream.addEventListener('close', () => this.#forget(stream, reading), { once: true })
     if (stream.readableEnded) closeSoon(stream)
     if (stream.status !== 'open') this.#forget(stream, reading)
     else if (this.#resume !== undefined) stream.pause()
+    readBy(stream, (bytes) => this.#read(stream, reading, bytes))
   }
 
   /** Resets streams that stopped in the middle of a message. */
@@ -66,7 +67,7 @@ export class Inbound {
     for (const stream of this.#streams.keys()) stream.abort(new Error('peer is gone'))
   }
 
-  #read(stream: Stream, reading: Reading, bytes: Parameters<FrameReader['push']>[0]): void {
+  #read(stream: Stream, reading: Reading, bytes: Uint8Array): void {
     const heldBefore = reading.frames.held
     reading.heardMs = performance.now()
     const fits = reading.frames.push(bytes, (frame) => this.#frame(stream, frame))

@@ -1,6 +1,8 @@
 import type { MessageStream } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
+import { type Bytes, each, readShort, sendShort } from '#src/mux/short-way.ts'
 import { lend } from '#src/p2p/send-buffers.ts'
+import { asError } from '#src/util/errors.ts'
 
 /**
  * Noise transport frames without the library's copies: a message is sealed in place in one buffer, length
@@ -17,17 +19,21 @@ const maxPlainBytes = maxFrameBytes - tagBytes
 
 /** What the library's encrypted stream is made of, so far as it is replaced here (noise 17.0.3). */
 interface EncryptedStream {
+  /** The connection below. */
+  readonly stream: MessageStream
   readonly handshake: {
     decrypt(frame: Uint8Array, target: Uint8Array): Uint8Array | Uint8ArrayList
     encrypt(plain: Uint8Array): Uint8Array | Uint8ArrayList
   }
   decoder: {
-    decode(bytes: Uint8Array | Uint8ArrayList): Iterable<Uint8Array>
+    decode(bytes: Bytes): Iterable<Uint8Array>
     /** What it holds of a frame that is not whole. */
     readonly buffer?: Uint8ArrayList
   }
   decrypt(frame: Uint8Array): Uint8Array | Uint8ArrayList
-  encrypt(message: Uint8Array | Uint8ArrayList): Uint8ArrayList
+  encrypt(message: Bytes): Uint8ArrayList
+  onData(plain: Bytes): void
+  abort(error: Error): void
 }
 
 /** Where the next frame is to be sealed, for the AEAD below the library; set only within `encrypt`. */
@@ -40,25 +46,33 @@ export function takeSealTarget(): Uint8Array | undefined {
   return target
 }
 
-/** Replaces how a secured connection cuts and joins its frames. */
+/** Replaces how a secured connection cuts and joins its frames, and shortens the ways through it and below it. */
 export function quickenFrames(connection: MessageStream): MessageStream {
   const stream = connection as unknown as EncryptedStream
   const { handshake } = stream
   // The peer may have sent more right behind the handshake: the library's decoder has seen that already.
   const seen = stream.decoder.buffer?.slice() ?? new Uint8Array(0)
   const splitter = new FrameSplitter()
-  const whole = splitter.decode(seen).next()
-  if (whole.done !== true) throw new Error('the library left a whole frame behind')
+  splitter.push(seen, () => {
+    throw new Error('the library left a whole frame behind')
+  })
   stream.decoder = splitter
   stream.decrypt = (frame) => handshake.decrypt(frame, frame.subarray(0, frame.length - tagBytes))
   stream.encrypt = (message) => sealAll(message, handshake)
+  sendShort(connection)
+  sendShort(stream.stream)
+  const opened = (frame: Uint8Array): void => stream.onData(stream.decrypt(frame))
+  readShort(stream.stream, (bytes) => {
+    try {
+      splitter.push(bytes, opened)
+    } catch (error) {
+      stream.abort(asError(error))
+    }
+  })
   return connection
 }
 
-function sealAll(
-  message: Uint8Array | Uint8ArrayList,
-  handshake: EncryptedStream['handshake'],
-): Uint8ArrayList {
+function sealAll(message: Bytes, handshake: EncryptedStream['handshake']): Uint8ArrayList {
   const total = message.byteLength
   const frames = Math.ceil(total / maxPlainBytes)
   const output = lend(total + frames * (prefixBytes + tagBytes))
@@ -99,14 +113,17 @@ class FrameSplitter {
   #partial: Uint8Array | undefined
   #have = 0
   /** The first byte of a length whose second has not come. */
-  #high: number | undefined;
+  #high: number | undefined
 
-  *decode(bytes: Uint8Array | Uint8ArrayList): Generator<Uint8Array> {
-    if (bytes instanceof Uint8Array) yield* this.#split(bytes)
-    else for (const part of bytes) yield* this.#split(part)
+  /** Returns the frames that `bytes` complete. */
+  decode(bytes: Bytes): Uint8Array[] {
+    const frames: Uint8Array[] = []
+    each(bytes, (piece) => this.push(piece, (frame) => frames.push(frame)))
+    return frames
   }
 
-  *#split(bytes: Uint8Array): Generator<Uint8Array> {
+  /** Calls `take` for each frame that `bytes` complete. */
+  push(bytes: Uint8Array, take: (frame: Uint8Array) => void): void {
     let at = 0
     while (at < bytes.length) {
       if (this.#partial !== undefined) {
@@ -117,7 +134,7 @@ class FrameSplitter {
         if (this.#have < this.#partial.length) return
         const whole = this.#partial
         this.#partial = undefined
-        yield whole
+        take(whole)
         continue
       }
       const high = this.#high ?? (bytes[at++] as number)
@@ -129,7 +146,7 @@ class FrameSplitter {
       const length = high * 256 + (bytes[at++] as number)
       if (length < tagBytes) throw new Error('a Noise frame shorter than its tag')
       if (bytes.length - at >= length) {
-        yield bytes.subarray(at, at + length)
+        take(bytes.subarray(at, at + length))
         at += length
       } else {
         this.#partial = Buffer.allocUnsafeSlow(length)

@@ -1,6 +1,6 @@
 /**
- * Noise with an AEAD that works on every runtime: wasm for short frames, libsodium for long ones, wasm for
- * all where the addon does not load. The library's default is broken on Bun for frames of 1200 bytes and
+ * Noise with an AEAD that works on every runtime: wasm for short frames, libsodium for long ones and the system's OpenSSL,
+ * where there is one, for very long ones; wasm for all where the addon does not load. The library's default is broken on Bun for frames of 1200 bytes and
  * more (its node:crypto has no chacha20-poly1305).
  *
  * Keeps nothing; allocates a buffer per frame where it is not told where to seal.
@@ -8,6 +8,7 @@
 
 import { type ICryptoInterface, noise } from '@chainsafe/libp2p-noise'
 import { asCrypto, defaultCrypto } from '@chainsafe/libp2p-noise/crypto'
+import { type LongAead, libcrypto } from '#src/p2p/libcrypto.ts'
 import { quickenFrames, takeSealTarget } from '#src/p2p/noise-frames.ts'
 import { type SodiumAead, sodium } from '#src/p2p/sodium.ts'
 
@@ -18,14 +19,25 @@ const sodiumFromBytes = 400
 
 type Aead = Pick<ICryptoInterface, 'chaCha20Poly1305Encrypt' | 'chaCha20Poly1305Decrypt'>
 
-/** Returns the AEAD that uses `addon` for long frames; the same bytes as wasm, frame by frame. */
-export function hybridAead(addon: SodiumAead): Aead {
+/** From this many on OpenSSL's four calls per frame are worth their while. */
+const libcryptoFromBytes = 4096
+
+/**
+ * Returns the AEAD that uses `addon` for long frames, and what `longest` returns for very long ones; the same bytes as
+ * wasm, frame by frame.
+ */
+export function hybridAead(addon: SodiumAead, longest: () => LongAead | undefined = libcrypto): Aead {
   return {
     chaCha20Poly1305Encrypt(plaintext, nonce, ad, k) {
       if (plaintext.byteLength < sodiumFromBytes) {
         return asCrypto.chaCha20Poly1305Encrypt(plaintext, nonce, ad, k)
       }
       const sealed = takeSealTarget() ?? Buffer.allocUnsafe(plaintext.byteLength + tagBytes)
+      const long = plaintext.byteLength >= libcryptoFromBytes && ad.byteLength === 0 ? longest() : undefined
+      if (long !== undefined) {
+        long.seal(sealed, plaintext.subarray(), nonce, k)
+        return sealed
+      }
       addon.crypto_aead_chacha20poly1305_ietf_encrypt(
         sealed,
         plaintext.subarray(),
@@ -43,6 +55,12 @@ export function hybridAead(addon: SodiumAead): Aead {
       }
       // `dst` may be the ciphertext's own memory: libsodium checks the tag first and works in place.
       const opened = dst?.byteLength === plaintextBytes ? dst : Buffer.allocUnsafe(plaintextBytes)
+      const long = plaintextBytes >= libcryptoFromBytes && ad.byteLength === 0 ? longest() : undefined
+      if (long !== undefined) {
+        if (!long.open(opened, ciphertext.subarray(), nonce, k))
+          throw new Error('a frame that was tampered with')
+        return opened
+      }
       addon.crypto_aead_chacha20poly1305_ietf_decrypt(
         opened,
         null,

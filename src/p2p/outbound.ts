@@ -55,7 +55,8 @@ export class Outbound implements Link {
   #unsent: Uint8Array[] | undefined
   /** The message that left last: what a reset may have thrown away. */
   #last: Uint8Array[] | undefined
-  #running = false
+  /** `soon`: at the end of this turn of the loop. */
+  #state: 'idle' | 'soon' | 'running' = 'idle'
   #again = false
   #closed = false
   #sentMs = 0
@@ -68,18 +69,27 @@ export class Outbound implements Link {
     this.#options = options
   }
 
-  /** There may be something to send. What comes in the same turn of the loop goes out together. */
-  wake(): void {
+  /** There may be something to send. What comes in the same turn of the loop goes out together, unless it is `much`. */
+  wake(much = false): void {
     this.#again = true
-    if (this.#running || this.#closed) return
-    this.#running = true
-    setImmediate(() => this.#run())
+    if (this.#state === 'running' || this.#closed) return
+    if (much) {
+      this.#state = 'running'
+      queueMicrotask(() => this.#run())
+    } else if (this.#state === 'idle') {
+      this.#state = 'soon'
+      setImmediate(() => {
+        if (this.#state !== 'soon') return
+        this.#state = 'running'
+        this.#run()
+      })
+    }
   }
 
   /** Closes a stream that nothing was sent on for `idleMs`; peers drop idle ones without a word. */
   closeIdle(nowMs: number, idleMs: number): void {
     const stream = this.#stream
-    if (stream === undefined || this.#running || nowMs - this.#sentMs < idleMs) return
+    if (stream === undefined || this.#state !== 'idle' || nowMs - this.#sentMs < idleMs) return
     this.#stream = undefined
     this.#last = undefined
     closeSoon(stream)
@@ -137,7 +147,7 @@ export class Outbound implements Link {
         }
       }
     }
-    this.#running = false
+    this.#state = 'idle'
     if (this.#again && !this.#closed && failures < attempts) this.wake()
   }
 
@@ -242,7 +252,9 @@ function firstOf<E extends 'drain' | 'close' | 'remoteCloseWrite'>(
 
 /** Closes our side without waiting, and the whole stream if the peer does not follow. */
 export function closeSoon(stream: Stream, timeoutMs = closeTimeoutMs): void {
-  stream.close({ signal: AbortSignal.timeout(timeoutMs) }).catch(ignore)
+  stream.close().catch(ignore)
+  // Most are closed by now: a peer that closed its side, and nothing that waits to be sent.
+  if (stream.status === 'closed') return
   const timer = setTimeout(() => {
     if (stream.status !== 'closed') stream.abort(new Error('not closed by its peer'))
   }, timeoutMs)

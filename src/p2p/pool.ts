@@ -10,6 +10,7 @@ import type { Backend, BackendRpc } from '#src/relay/backend.ts'
 import type { FetchByRpc } from '#src/relay/ports.ts'
 import type { Relay } from '#src/relay/relay.ts'
 import type { RpcTarget } from '#src/rpc/answers.ts'
+import { readByGateway } from '#src/rpc/gateway.ts'
 import { KuboRpc } from '#src/rpc/kubo.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { fromKey } from '#src/util/bytes.ts'
@@ -49,6 +50,7 @@ export class BackendPool {
       const backend = deps.relay.addBackend(config.name, {
         ...(rpc && { fetch: fetchBy(rpc, config.name, deps.log) }),
         ...(config.kind === 'rpc' && deps.preload(config)),
+        ...(config.gateway !== undefined && { gateway: readByGateway(config.gateway) }),
       })
       const lanes = deps.hosts.map(
         (host, slot) => new LaneConnection(backend, slot, { ...deps, host, address, random: Math.random }),

@@ -28,6 +28,8 @@ export interface AnswersDeps {
 
 /** Links remembered of one block. */
 const maxLinks = 4096
+/** A message of this size leaves at once; smaller answers wait for what else comes in the same turn. */
+const muchBytes = 64 * 1024
 /** From here on a small view of a large received frame is copied, so that a slow reader does not keep it. */
 const slowReaderBytes = 256 * 1024
 
@@ -60,7 +62,7 @@ export class Answers {
     counters.blocksOut++
     counters.bytesOut += bytes.length
     counters.wantLatencyMs.observe(nowMs - want.arrivedMs)
-    client.link.wake()
+    client.link.wake(client.outbox.bytes >= muchBytes)
   }
 
   /** Answers a want-have: the block is there. */

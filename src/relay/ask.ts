@@ -4,7 +4,8 @@ import type { Lane } from '#src/relay/lane.ts'
 
 /**
  * One question to one backend: do you have this block, or give it to me. It is in the ledger that the
- * backend keeps of its lane from the moment it is sent until the block came or a cancel went out.
+ * backend keeps of its lane from the moment it is sent until the block came or a cancel went out; one that is
+ * under way at the backend's gateway is in no ledger.
  */
 export interface Ask {
   readonly cid: CidKey
@@ -18,6 +19,8 @@ export interface Ask {
   verdict: 'have' | 'dont-have' | 'gave-up' | undefined
   /** Unanswered for so long that others are asked too. */
   slow: boolean
+  /** Ends the request at the backend's gateway while the ask is under way there; it is in no lane then. */
+  abandon?: (() => void) | undefined
   /** The backend gave this block before: some (Helia) ignore a repeated want unless it was cancelled. */
   readonly again: boolean
 }

@@ -1,6 +1,7 @@
 import type { Ask } from '#src/relay/ask.ts'
 import type { Backend } from '#src/relay/backend.ts'
 import type { Counters } from '#src/relay/counters.ts'
+import type { GatewayRoad } from '#src/relay/gateway-road.ts'
 import type { Pending } from '#src/relay/pending.ts'
 import type { Clock } from '#src/relay/ports.ts'
 import { route } from '#src/relay/router.ts'
@@ -19,11 +20,21 @@ export interface AskingDeps {
   readonly whereabouts: Whereabouts
 }
 
+/** How long a backend is waited for. */
+export interface Patience {
+  /** An ask without an answer for this long no longer keeps others from being asked. */
+  readonly slowMs: number
+  /** An ask without an answer for this long is taken back. */
+  readonly giveUpMs: number
+}
+
 export class Asking {
   readonly #deps: AskingDeps
+  readonly #road: GatewayRoad
 
-  constructor(deps: AskingDeps) {
+  constructor(deps: AskingDeps, road: GatewayRoad) {
     this.#deps = deps
+    this.#road = road
   }
 
   /**
@@ -61,11 +72,23 @@ export class Asking {
     const lane = backend.laneFor(multihash)
     if (lane === undefined) return
     const again = this.#deps.whereabouts.has(multihash, backend)
-    const fresh = { sentMs: undefined, verdict: undefined, slow: false }
+    const fresh = { sentMs: undefined, verdict: undefined, slow: false, abandon: undefined }
     const ask: Ask = { cid, multihash, backend, lane, kind, again, ...fresh }
     pending.asks.set(backend, ask)
+    if (this.#road.takes(pending, ask)) return
     this.#deps.counters.asks++
     lane.ask(ask, this.#deps.clock.now())
+  }
+
+  /** Puts an ask that has lost its road on a lane of its backend; false if that cannot be: it is forgotten. */
+  again(pending: Pending, ask: Ask): boolean {
+    const { backend } = ask
+    const nowMs = this.#deps.clock.now()
+    if (ask.verdict === undefined ? backend.ready && backend.place(ask, nowMs) : backend.up) return true
+    pending.asks.delete(backend)
+    pending.wide = true
+    pending.interrupted = true
+    return false
   }
 
   /** Asks a backend for the block that it says it has. */
@@ -78,8 +101,24 @@ export class Asking {
   }
 }
 
+/** Returns the asks on lanes that are not answered after `slowMs` and not marked slow, or after `giveUpMs`. */
+export function overdue(backends: readonly Backend[], nowMs: number, limits: Patience): Ask[] {
+  const asks: Ask[] = []
+  for (const lane of backends.flatMap((backend) => backend.lanes)) {
+    for (const ask of lane.unanswered()) {
+      const waitedMs = nowMs - (ask.sentMs ?? nowMs)
+      if (waitedMs < limits.slowMs) break
+      if (!ask.slow || waitedMs >= limits.giveUpMs) asks.push(ask)
+    }
+  }
+  return asks
+}
+
 /** Takes back everything that was asked in this round. */
 export function release(pending: Pending): void {
-  for (const ask of pending.asks.values()) ask.lane.cancel(ask)
+  for (const ask of pending.asks.values()) {
+    ask.abandon?.()
+    ask.lane.cancel(ask)
+  }
   pending.asks.clear()
 }

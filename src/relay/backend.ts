@@ -1,9 +1,11 @@
 import { type MultihashKey, prefixOf } from '#src/bitswap/cid.ts'
 import type { BackendState } from '#src/pool/backend.ts'
 import type { Ask } from '#src/relay/ask.ts'
+import { BlockSizes } from '#src/relay/block-sizes.ts'
 import type { Buffers } from '#src/relay/buffers.ts'
+import { Gateway } from '#src/relay/gateway.ts'
 import { Lane } from '#src/relay/lane.ts'
-import type { FetchByRpc } from '#src/relay/ports.ts'
+import type { FetchByRpc, ReadByGateway } from '#src/relay/ports.ts'
 import { type BackWant, BackWants, formsOf } from '#src/relay/preload/back-wants.ts'
 import type { KeepByRpc, RefsByRpc } from '#src/relay/preload/refs.ts'
 import type { Place } from '#src/relay/whereabouts.ts'
@@ -12,7 +14,7 @@ import { Histogram } from '#src/util/histogram.ts'
 /** Bounds a lane below the 1,024 wants that a backend keeps per peer, cancels in flight included. */
 const laneWindow = 768
 
-/** What a backend can be told to do; all of it is absent where it has no RPC. */
+/** What a backend can be told to do by HTTP; absent where it has no RPC, or no gateway. */
 export interface BackendRpc {
   /** To fetch a block from wherever it can. */
   readonly fetch?: FetchByRpc | undefined
@@ -20,6 +22,8 @@ export interface BackendRpc {
   readonly refs?: RefsByRpc | undefined
   /** To keep a DAG that it fetched; absent where it need not. */
   readonly keep?: KeepByRpc | undefined
+  /** To hand out a block that it has. */
+  readonly gateway?: ReadByGateway | undefined
 }
 
 /**
@@ -35,6 +39,10 @@ export class Backend {
   readonly rpc: BackendRpc
   /** What it wants of us. */
   readonly wants = new BackWants()
+  /** The second road for its large blocks. */
+  readonly gateway: Gateway | undefined
+  /** What is known of the size of its blocks. */
+  readonly sizes = new BlockSizes()
   readonly seenPlace: Place
   readonly linkedPlace: Place
   readonly latencyMs = new Histogram([1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000])
@@ -53,6 +61,7 @@ export class Backend {
   constructor(name: string, lanes: number, rpc: BackendRpc, supplies: Buffers) {
     this.name = name
     this.rpc = rpc
+    this.gateway = rpc.gateway && new Gateway(rpc.gateway)
     this.lanes = Array.from({ length: lanes }, (_, slot) => new Lane(this, slot, laneWindow, supplies))
     this.seenPlace = { backend: this, seen: true }
     this.linkedPlace = { backend: this, seen: false }

@@ -2,10 +2,12 @@ import type { CidKey, MultihashKey, ParsedCid } from '#src/bitswap/cid.ts'
 import { Ledger, type Tally, type Want } from '#src/bitswap/ledger.ts'
 import type { WantEntry } from '#src/bitswap/message.ts'
 import type { Backend } from '#src/relay/backend.ts'
+import { BlockSizes } from '#src/relay/block-sizes.ts'
 import type { Buffers } from '#src/relay/buffers.ts'
 import { maxPresences, Outbox } from '#src/relay/outbox.ts'
 import type { Pending } from '#src/relay/pending.ts'
 import type { Link } from '#src/relay/ports.ts'
+import { Eldest } from '#src/util/eldest.ts'
 import { Heap } from '#src/util/heap.ts'
 import { TokenBucket } from '#src/util/token-bucket.ts'
 
@@ -58,7 +60,8 @@ export class Client {
   readonly fetchBucket: TokenBucket
   readonly byteBucket: TokenBucket
   /** Wants told DONT_HAVE, the oldest first: the first to go when the ledger is full. */
-  readonly told = new Set<ClientWant>()
+  readonly #told = new Set<ClientWant>()
+  readonly #eldestTold = new Eldest(this.#told)
   /** The backend that last had something for this client. */
   recent: Backend | undefined
   gone = false
@@ -66,6 +69,8 @@ export class Client {
   active = 0
   reservedBytes = 0
   blockBytes = initialBlockBytes
+  /** What is known of the size of its blocks: which road they take. */
+  readonly sizes = new BlockSizes()
   readonly #waiting = new Heap<ClientWant>(isMoreUrgent)
   #waitingCount = 0
   readonly #buffers: Buffers
@@ -164,13 +169,20 @@ export class Client {
   /** It was told DONT_HAVE: it may be forgotten when its client wants too much. */
   tell(want: ClientWant): void {
     want.told = true
-    this.told.add(want)
+    this.#told.add(want)
+  }
+
+  /** Returns the want that was told DONT_HAVE first, for it to be forgotten. */
+  takeEldestTold(): ClientWant | undefined {
+    const eldest = this.#eldestTold.take()
+    if (eldest !== undefined) this.untell(eldest)
+    return eldest
   }
 
   untell(want: ClientWant): void {
     if (!want.told) return
     want.told = false
-    this.told.delete(want)
+    this.#told.delete(want)
   }
 
   /** Learns from a block on its way to this client how large its blocks are. */

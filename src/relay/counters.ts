@@ -71,6 +71,16 @@ export const wantOutcomes = [
 /** How a fetch by the miss policy ended. */
 export const missOutcomes = ['found', 'not-found', 'timeout', 'error', 'over-budget', 'no-backend'] as const
 
+/** How a request at a backend's gateway ended; in all but the first case the want went on by Bitswap. */
+export const gatewayOutcomes = [
+  'found',
+  'absent',
+  'timeout',
+  'unreachable',
+  'refused',
+  'wrong-block',
+] as const
+
 /** How a refs ended for its caller; see `RefsFailure`. `abandoned`: its caller left before. */
 export const refsOutcomes = [
   'done',
@@ -126,6 +136,9 @@ export class Counters {
   /** Blocks dropped because their reader's buffer was full; they are asked for again when it has room. */
   deferredBlocks = 0
   readonly misses = zeroes(missOutcomes)
+  readonly gateway = zeroes(gatewayOutcomes)
+  /** Bytes of the blocks that came from gateways, verified; they are in `bytesIn` as well. */
+  gatewayBytes = 0
   readonly refsEnded = zeroes(refsOutcomes)
   readonly refsRefused = zeroes(refsRefusals)
   readonly grantsEnded = zeroes(grantOutcomes)

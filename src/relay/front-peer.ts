@@ -173,7 +173,7 @@ export class FrontPeer implements LedgerChanges<ClientWant> {
   }
 
   makeRoom(): boolean {
-    const oldest: ClientWant | undefined = this.client.told.values().next().value
+    const oldest = this.client.takeEldestTold()
     if (oldest === undefined) return false
     this.client.ledger.remove(oldest)
     this.refuse('too-many-wants')

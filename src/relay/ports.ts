@@ -1,4 +1,4 @@
-import type { CidKey } from '#src/bitswap/cid.ts'
+import type { CidKey, MultihashKey } from '#src/bitswap/cid.ts'
 import type { BackendState } from '#src/pool/backend.ts'
 
 /**
@@ -16,8 +16,11 @@ export type KnowsHash = (hashCode: number) => boolean
 
 /** The sending half of a peer. The core never pushes: it says that there is something, and is asked for it. */
 export interface Link {
-  /** There may be something to take. Called often; cheap; never calls back from inside. */
-  wake(): void
+  /**
+   * There may be something to take. Called often; cheap; never calls back from inside. `much`: waiting for more to join it
+   * saves nothing.
+   */
+  wake(much?: boolean): void
 }
 
 /** How a fetch that a backend was told to do ended. */
@@ -33,12 +36,29 @@ export type FetchResult =
  */
 export type FetchByRpc = (cid: CidKey, timeoutMs: number, done: (result: FetchResult) => void) => () => void
 
+/** What became of a request at a backend's gateway. */
+export type GatewayResult =
+  /** Not verified. */
+  | { readonly kind: 'found'; readonly bytes: Uint8Array }
+  /** The backend does not have it, or does not hand it out. */
+  | { readonly kind: 'absent' }
+  /** `reason` is for an operator; it names no content. */
+  | { readonly kind: 'failed'; readonly fault: 'unreachable' | 'refused'; readonly reason: string }
+
+/**
+ * Asks a backend's gateway for a block if it has that, and reports once, never before it has returned. Never throws;
+ * returns a function that ends the request, after which `done` is not called. Whoever asks bounds its time.
+ */
+export type ReadByGateway = (key: MultihashKey, done: (result: GatewayResult) => void) => () => void
+
 /** Returns the multihashes of the blocks that a block links to, at most `limit`; none for unknown codecs. */
 export type LinksOf = (codec: number, bytes: Uint8Array, limit: number) => readonly string[]
 
 /** Who wants to know what happens; for logs, not for decisions. */
 export interface Observer {
   backendState(name: string, state: BackendState, reason: string | undefined): void
+  /** A backend's gateway failed and is left alone for now, or works again; its blocks come by Bitswap meanwhile. */
+  gatewayState(backend: string, state: 'given-up' | 'back', reason: string | undefined): void
   /**
    * A backend could not do what a refs needs: `lost`, another one was tried; `no-copy`, there is one copy less.
    */

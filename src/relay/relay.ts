@@ -107,7 +107,14 @@ export class Relay {
       this.#verify(cid, multihash, bytes)
     this.#misses = new Misses({ ...shared, answers, verify }, { ...options.miss, againAfterMs: 60_000 })
     this.#retrieval = new Retrieval(
-      { ...shared, answers, misses: this.#misses, came: (key, bytes) => this.#pulls.block(key, bytes, 0) },
+      {
+        ...shared,
+        answers,
+        verify,
+        observer: deps.observer,
+        misses: this.#misses,
+        came: (key, bytes) => this.#pulls.block(key, bytes, 0),
+      },
       { slowMs, giveUpMs, graceMs },
     )
     this.#scheduler = new Scheduler({ ...shared, answers, retrieval: this.#retrieval })

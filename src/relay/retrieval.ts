@@ -1,13 +1,12 @@
 import type { MultihashKey } from '#src/bitswap/cid.ts'
 import type { Answers } from '#src/relay/answers.ts'
 import type { Ask } from '#src/relay/ask.ts'
-import { Asking, release } from '#src/relay/asking.ts'
+import { Asking, overdue, type Patience, release } from '#src/relay/asking.ts'
 import type { Backend } from '#src/relay/backend.ts'
 import type { ClientWant } from '#src/relay/client.ts'
-import type { Counters } from '#src/relay/counters.ts'
+import { GatewayRoad, type GatewayRoadDeps } from '#src/relay/gateway-road.ts'
 import type { Misses } from '#src/relay/misses.ts'
 import { Pending } from '#src/relay/pending.ts'
-import type { Clock } from '#src/relay/ports.ts'
 import type { Whereabouts } from '#src/relay/whereabouts.ts'
 
 /**
@@ -18,19 +17,12 @@ import type { Whereabouts } from '#src/relay/whereabouts.ts'
  * `advance` ends in one of these or leaves the phase. Memory: one pending per distinct block wanted.
  */
 
-export interface RetrievalOptions {
-  /** An ask without an answer for this long no longer keeps others from being asked. */
-  readonly slowMs: number
-  /** An ask without an answer for this long is taken back. */
-  readonly giveUpMs: number
+export interface RetrievalOptions extends Patience {
   /** How long a lost backend is waited for before what it may have counts as not there. */
   readonly graceMs: number
 }
 
-export interface RetrievalDeps {
-  readonly clock: Clock
-  readonly counters: Counters
-  readonly backends: readonly Backend[]
+export interface RetrievalDeps extends GatewayRoadDeps {
   readonly whereabouts: Whereabouts
   readonly answers: Answers
   readonly misses: Misses
@@ -42,11 +34,16 @@ export class Retrieval {
   readonly pendings = new Map<MultihashKey, Pending>()
   readonly #deps: RetrievalDeps
   readonly #options: RetrievalOptions
+  readonly #road: GatewayRoad
   readonly #asking: Asking
 
   constructor(deps: RetrievalDeps, options: RetrievalOptions) {
     this.#deps = deps
-    this.#asking = new Asking(deps)
+    this.#road = new GatewayRoad(deps, {
+      came: (ask, codec, bytes) => this.block(ask.multihash, codec, bytes, ask.backend),
+      goesOn: (ask) => this.#goesOn(ask, ask.backend.ready ? 'asks' : 'movedAsks'),
+    })
+    this.#asking = new Asking(deps, this.#road)
     this.#options = options
   }
 
@@ -142,11 +139,13 @@ export class Retrieval {
     const pending = this.pendings.get(key)
     if (pending === undefined) return false
     const ask = pending.asks.get(backend)
+    this.#road.learn(pending, ask, codec, bytes.length, backend)
     if (ask !== undefined) this.#answered(ask)
     this.#deps.answers.learn(key, codec, bytes, backend)
     pending.asks.delete(backend)
     this.#settle(pending, bytes, backend)
-    if (ask !== undefined) ask.lane.settled(ask)
+    ask?.abandon?.()
+    ask?.lane.settled(ask)
     this.#deps.came(key, bytes)
     return true
   }
@@ -159,17 +158,14 @@ export class Retrieval {
 
   /** Asks that a lost lane or a silent backend leaves behind: on to another lane, or to other backends. */
   moved(asks: readonly Ask[], backend: Backend): void {
-    const nowMs = this.#deps.clock.now()
-    for (const ask of asks) {
-      const pending = this.pendings.get(ask.multihash)
-      if (pending?.asks.get(backend) !== ask) continue
-      this.#deps.counters.movedAsks++
-      if (ask.verdict === undefined ? backend.ready && backend.place(ask, nowMs) : backend.up) continue
-      pending.asks.delete(backend)
-      pending.wide = true
-      pending.interrupted = true
-      this.advance(pending)
-    }
+    for (const ask of asks) if (ask.backend === backend) this.#goesOn(ask, 'movedAsks')
+  }
+
+  #goesOn(ask: Ask, counter: 'movedAsks' | 'asks'): void {
+    const pending = this.pendings.get(ask.multihash)
+    if (pending?.asks.get(ask.backend) !== ask) return
+    this.#deps.counters[counter]++
+    if (!this.#asking.again(pending, ask)) this.advance(pending)
   }
 
   /** A backend can be asked (again): everything that waits for somebody to ask goes to it. */
@@ -188,18 +184,8 @@ export class Retrieval {
 
   /** Looks after asks that got no answer and parked wants whose time has come. */
   tick(nowMs: number): void {
-    const { slowMs, giveUpMs } = this.#options
-    for (const backend of this.#deps.backends) {
-      for (const lane of backend.lanes) {
-        const overdue: Ask[] = []
-        for (const ask of lane.unanswered()) {
-          const waitedMs = nowMs - (ask.sentMs ?? nowMs)
-          if (waitedMs < slowMs) break
-          if (!ask.slow || waitedMs >= giveUpMs) overdue.push(ask)
-        }
-        for (const ask of overdue) this.#overdue(ask, nowMs)
-      }
-    }
+    this.#road.tick(nowMs)
+    for (const ask of overdue(this.#deps.backends, nowMs, this.#options)) this.#overdue(ask, nowMs)
   }
 
   /** Asks again for parked wants whose time has come, and moves on those whose round got stuck. */

@@ -7,6 +7,8 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
 export interface BoundedRequest {
   readonly url: string
+  /** Without a body. Default POST. */
+  readonly method?: 'GET' | 'POST'
   readonly headers: Readonly<Record<string, string>>
   /** From the start to the last byte of the answer. */
   readonly timeoutMs: number
@@ -25,9 +27,9 @@ export type BoundedAnswer =
   | { readonly kind: 'timeout' | 'aborted' | 'too-big' }
   | { readonly kind: 'unreachable'; readonly cause: unknown }
 
-/** POSTs without a body and returns what came of it; never throws. */
-export async function boundedPost(fetch: Fetch, request: BoundedRequest): Promise<BoundedAnswer> {
-  const { url, headers, timeoutMs, maxBytes, signal } = request
+/** Makes the request and returns what came of it; never throws. */
+export async function boundedFetch(fetch: Fetch, request: BoundedRequest): Promise<BoundedAnswer> {
+  const { url, method = 'POST', headers, timeoutMs, maxBytes, signal } = request
   if (signal?.aborted === true) return { kind: 'aborted' }
   const controller = new AbortController()
   let gaveUp: 'timeout' | 'aborted' | undefined
@@ -40,7 +42,7 @@ export async function boundedPost(fetch: Fetch, request: BoundedRequest): Promis
   signal?.addEventListener('abort', abort, { once: true })
   try {
     const response = await fetch(url, {
-      method: 'POST',
+      method,
       headers,
       redirect: 'manual',
       signal: controller.signal,
@@ -65,11 +67,16 @@ export async function boundedPost(fetch: Fetch, request: BoundedRequest): Promis
 /** Returns the body, or `undefined` when it is larger; the rest of it is then never read. */
 async function readCapped(response: Response, maxBytes: number): Promise<Uint8Array | undefined> {
   if (response.body === null) return new Uint8Array()
+  // HTTP ends a body at its announced length, unless that is the length before something was unpacked.
+  const announced = Number(response.headers.get('content-length') ?? Number.NaN)
+  if (announced <= maxBytes && !response.headers.has('content-encoding')) {
+    return new Uint8Array(await response.arrayBuffer())
+  }
   const reader = response.body.getReader()
   const chunks: Uint8Array[] = []
   let total = 0
   // The announced length spares the reading, but only the bytes that come are believed.
-  let tooBig = Number(response.headers.get('content-length') ?? 0) > maxBytes
+  let tooBig = announced > maxBytes
   while (!tooBig) {
     const { done, value } = await reader.read()
     if (done) break

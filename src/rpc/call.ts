@@ -11,7 +11,7 @@ import {
   presentable,
   type RpcTarget,
 } from '#src/rpc/answers.ts'
-import { boundedPost, type Fetch } from '#src/rpc/bounded-fetch.ts'
+import { boundedFetch, type Fetch } from '#src/rpc/bounded-fetch.ts'
 
 export interface CallLimits {
   /** From the start to the last byte of the answer. */
@@ -38,7 +38,7 @@ export async function callRpc(
   query: CallQuery,
   { timeoutMs, maxBytes, signal }: CallLimits,
 ): Promise<Outcome> {
-  const answer = await boundedPost(fetch, {
+  const answer = await boundedFetch(fetch, {
     url: commandUrl(target, command, query),
     headers: opening(target),
     timeoutMs,

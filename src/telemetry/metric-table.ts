@@ -144,6 +144,16 @@ function relayMetrics({ counters, gauges }: MetricsDeps): FieldMetric[] {
       'Fetches of content that no backend had, by outcome. More timeout or over-budget: clients ask for what is hard to find; more error: look at the backends.',
       () => byKey('outcome', counters.misses),
     ),
+    counter(
+      'kitsune_gateway_requests_total',
+      "Requests for large blocks at backends' gateways by outcome; found came that way, all else went on by Bitswap. More absent: the gateway is not that of the backend, or clients ask for what it lacks; any other: look at the gateway.",
+      () => byKey('outcome', counters.gateway),
+    ),
+    counter(
+      'kitsune_gateway_received_bytes_total',
+      'Bytes of the verified blocks that came by gateways, also in kitsune_block_received_bytes_total. A fall at the same traffic: gateways fail, or are slower than Bitswap.',
+      () => counters.gatewayBytes,
+    ),
     gauge(
       'kitsune_misses_under_way',
       'Fetches of content that no backend had, running now. At the limit: further ones wait or are refused.',

@@ -1,7 +1,7 @@
-import { Registry } from 'prom-client'
+import type { Registry } from 'prom-client'
 import type { BackendStatus } from '#src/pool/backend.ts'
 import type { Counters, Gauges } from '#src/relay/counters.ts'
-import { registerField } from '#src/telemetry/field-metric.ts'
+import { type FieldMetric, registerField } from '#src/telemetry/field-metric.ts'
 import { metricTable } from '#src/telemetry/metric-table.ts'
 import { ProcessMetrics } from '#src/telemetry/process-metrics.ts'
 
@@ -25,8 +25,6 @@ export interface Metrics {
   /** Returns the page in Prometheus' text format. */
   render(): Promise<string>
   readonly contentType: string
-  /** For metrics of libraries that bring their own. */
-  readonly registry: Registry
   /** Begins to measure event-loop lag. */
   start(): void
   stop(): void
@@ -34,14 +32,23 @@ export interface Metrics {
 
 /** Returns the metrics of one edge, in a registry of its own; `metric-table.ts` lists them. */
 export function createMetrics(deps: MetricsDeps): Metrics {
-  const registry = new Registry()
   const ownProcess = new ProcessMetrics()
-  for (const metric of metricTable(deps, ownProcess)) registerField(registry, metric)
+  let registry: Promise<Registry> | undefined
   return {
-    render: () => registry.metrics(),
-    contentType: registry.contentType,
-    registry,
+    render: async () => {
+      // The library is loaded by whoever looks first: an edge that starts does not wait for it.
+      registry ??= registryOf(metricTable(deps, ownProcess))
+      return (await registry).metrics()
+    },
+    contentType: 'text/plain; version=0.0.4; charset=utf-8',
     start: () => ownProcess.start(),
     stop: () => ownProcess.stop(),
   }
+}
+
+async function registryOf(metrics: readonly FieldMetric[]): Promise<Registry> {
+  const { Registry } = await import('prom-client')
+  const registry = new Registry()
+  for (const metric of metrics) registerField(registry, metric)
+  return registry
 }

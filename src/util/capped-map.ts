@@ -1,9 +1,12 @@
+import { Eldest } from '#src/util/eldest.ts'
+
 /**
  * A map that holds at most `capacity` entries and forgets the least recently touched one beyond that.
  * Invariant: iteration order is age, oldest first. Memory: `capacity` entries.
  */
 export class CappedMap<K, V> {
   readonly #entries = new Map<K, V>()
+  readonly #eldest = new Eldest(this.#entries)
   readonly capacity: number
 
   constructor(capacity: number) {
@@ -29,13 +32,11 @@ export class CappedMap<K, V> {
   }
 
   set(key: K, value: V): void {
+    if (this.capacity <= 0) return
     if (!this.#entries.delete(key) && this.#entries.size >= this.capacity) {
-      for (const oldest of this.#entries.keys()) {
-        this.#entries.delete(oldest)
-        break
-      }
+      this.#entries.delete(this.#eldest.take() as K)
     }
-    if (this.capacity > 0) this.#entries.set(key, value)
+    this.#entries.set(key, value)
   }
 
   /** Yields the values, the oldest first. */

@@ -17,12 +17,24 @@ describe.skipIf(process.platform !== 'linux')('the allocator', () => {
         const env = set === undefined ? {} : { MIMALLOC_PURGE_DELAY: set }
         const edge = await startEdgeProcess({ from, backends: [unreachable], env })
         try {
-          expect(environmentOf(edge.process.pid)).toContain(`MIMALLOC_PURGE_DELAY=${set ?? '1000'}`)
+          const environment = environmentOf(edge.process.pid)
+          expect(environment).toContain(`MIMALLOC_PURGE_DELAY=${set ?? '5000'}`)
+          expect(environment).toContain('MIMALLOC_PURGE_HOLES=0')
           expect((await fetch(`${edge.admin}/healthz`)).status).toBe(200)
         } finally {
           await edge.stop()
         }
       })
     }
+
+    test(`is tuned from ${from}, with options for Bun in the environment`, async () => {
+      const env = { BUN_OPTIONS: '--smol' }
+      const edge = await startEdgeProcess({ from, backends: [unreachable], env })
+      try {
+        expect(environmentOf(edge.process.pid)).toContain('MIMALLOC_PURGE_DELAY=5000')
+      } finally {
+        await edge.stop()
+      }
+    })
   }
 })

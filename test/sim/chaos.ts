@@ -3,7 +3,9 @@ import { Content, mixedSizes } from '#test/sim/content.ts'
 import { expectThat } from '#test/sim/seeds.ts'
 import type { SimBackend } from '#test/sim/sim-backend.ts'
 import { type ClientManner, manners, type SimClient } from '#test/sim/sim-client.ts'
+import { type GatewayManner, SimGateway } from '#test/sim/sim-gateway.ts'
 import { defaultOptions, Simulation } from '#test/sim/simulation.ts'
+import type { World } from '#test/sim/world.ts'
 
 /** What goes wrong in a run. Every block has an honest backend that has it, and returns whenever it is lost. */
 export interface ChaosOptions {
@@ -12,6 +14,8 @@ export interface ChaosOptions {
   readonly liar?: BackendManner
   /** Chance that an honest backend never answers a want. */
   readonly deaf?: number
+  /** Two honest backends have gateways like this, and blocks are large. */
+  readonly gateway?: GatewayManner
   readonly fickle?: boolean
   /** Blocks come to backends, and leave those that have them twice. */
   readonly moving?: boolean
@@ -30,17 +34,19 @@ export interface ChaosOptions {
 export function runChaos(seed: number, options: ChaosOptions): string[] {
   const { blocks = 250, clients = 12, wantsPerClient = 150, deaf = 0 } = options
   const cacheBytes = options.cacheBytes ?? (seed % 2 === 0 ? 0 : 1024 * 1024)
-  const sim = new Simulation(
-    seed,
-    (world) => new Content(blocks, options.small ? () => world.integer(4, 2_000) : mixedSizes(world)),
-    { ...defaultOptions, cacheBytes, lanes: 1 + (seed % 4) },
-  )
+  const sim = new Simulation(seed, (world) => new Content(blocks, sizesOf(world, options)), {
+    ...defaultOptions,
+    cacheBytes,
+    lanes: 1 + (seed % 4),
+  })
   const { world } = sim
   const owner = sim.content.blocks.map(() => world.integer(0, 2))
+  const gateways: SimGateway[] = []
   const honest = ['a', 'b', 'c'].map((name, n) =>
     sim.addBackend(name, (index) => owner[index] === n || world.chance(0.2), {
       manner: { deaf, ...(n === 2 && { ignoresRepeats: true }) },
       latencyMs: () => (world.chance(0.02) ? 400 : 20) * world.random(),
+      ...(options.gateway && n < 2 && { gateway: gatewayOf(sim, options.gateway, gateways) }),
     }),
   )
   if (options.liar) sim.addBackend('liar', (index) => index % 5 === 0, { manner: options.liar })
@@ -73,9 +79,31 @@ export function runChaos(seed: number, options: ChaosOptions): string[] {
   sim.finish(300_000)
   const total = sim.clients.reduce((sum, client) => sum + client.got.size, 0)
   const failures = expectThat(total > 0, 'blocks were delivered')
+  if (options.gateway) {
+    const { found } = sim.relay.counters.gateway
+    failures.push(...expectThat(found > 0, 'blocks came by gateways'))
+    failures.push(
+      ...expectThat(
+        gateways.every(({ open }) => open === 0),
+        'no request is left at a gateway',
+      ),
+    )
+  }
   const { wants = 0 } = options
   failures.push(...expectThat(sim.wants >= wants, `at least ${wants} wants, not ${sim.wants}`))
   return [...failures, ...sim.close()]
+}
+
+function gatewayOf({ world, content }: Simulation, manner: GatewayManner, all: SimGateway[]): SimGateway {
+  const gateway = new SimGateway(world, content, manner)
+  all.push(gateway)
+  return gateway
+}
+
+function sizesOf(world: World, { small, gateway }: ChaosOptions): (index: number) => number {
+  if (gateway !== undefined)
+    return () => (world.chance(0.2) ? world.integer(4, 2_000) : world.integer(65_536, 90_000))
+  return small ? () => world.integer(4, 2_000) : mixedSizes(world)
 }
 
 /** Wants of one plan come again only after a while, as a client that holds a block does not ask for it. */

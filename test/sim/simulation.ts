@@ -3,6 +3,7 @@ import { Relay, type RelayDeps, type RelayOptions, tickMs } from '#src/relay/rel
 import type { Content } from '#test/sim/content.ts'
 import { SimBackend, type SimBackendOptions } from '#test/sim/sim-backend.ts'
 import { type ClientManner, SimClient } from '#test/sim/sim-client.ts'
+import type { SimGateway } from '#test/sim/sim-gateway.ts'
 import { Verdicts } from '#test/sim/verdicts.ts'
 import { World } from '#test/sim/world.ts'
 import { roomyPreload } from '#test/support/relay-options.ts'
@@ -59,6 +60,7 @@ export class Simulation {
         linksOf: () => [],
         observer: {
           backendState: (name, state) => this.states.push(`${this.world.now()} ${name} ${state}`),
+          gatewayState: (name, state) => this.states.push(`${this.world.now()} ${name} ${state}`),
           preloadTrouble: (name, what, reason) =>
             this.states.push(`${this.world.now()} ${name} ${what} ${reason}`),
         },
@@ -79,9 +81,14 @@ export class Simulation {
   addBackend(
     name: string,
     holds: (index: number) => boolean,
-    options: Partial<Pick<SimBackendOptions, 'manner' | 'withRpc' | 'latencyMs' | 'rpc' | 'wanting'>> = {},
+    options: Partial<Pick<SimBackendOptions, 'manner' | 'withRpc' | 'latencyMs' | 'rpc' | 'wanting'>> & {
+      readonly gateway?: SimGateway
+    } = {},
   ): SimBackend {
-    const backend = new SimBackend(name, { ...this, ...options })
+    const { gateway, ...rest } = options
+    const rpc = gateway === undefined ? rest.rpc : { ...rest.rpc, gateway: gateway.read }
+    const backend = new SimBackend(name, { ...this, ...rest, ...(rpc && { rpc }) })
+    if (gateway !== undefined) gateway.backend = backend
     for (const { index } of this.content.blocks) if (holds(index)) backend.add(index)
     this.backends.push(backend)
     backend.up()
@@ -129,6 +136,7 @@ export class Simulation {
     for (const backend of this.backends) {
       this.#nothing(`backend ${backend.relayed.name}`, {
         outstanding: backend.relayed.outstanding,
+        gateway: backend.relayed.gateway?.size ?? 0,
         // What is pushed unasked may cross an ask, whose entry then stays: its sender's own doing.
         ...(!backend.manner.ignoresRepeats && !backend.manner.pushes && { ledger: backend.ledgerSize }),
       })

@@ -11,6 +11,7 @@ import { webSockets } from '@libp2p/websockets'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import { decodeMessage, type Message } from '#src/bitswap/message.ts'
 import { maxMessageBytes, protocols } from '#src/bitswap/protocol.ts'
+import { readBy } from '#src/mux/short-way.ts'
 import { FrameReader } from '#src/p2p/frames.ts'
 import { nativeNoise } from '#src/p2p/noise.ts'
 
@@ -58,8 +59,8 @@ export async function startBitswapHost(options: BitswapHostOptions): Promise<Lib
 /** Calls `receive` with each message of a stream; what is no message makes the test fail. */
 function readMessages(stream: Stream, receive: (message: Message) => void): void {
   const frames = new FrameReader(maxMessageBytes)
-  stream.addEventListener('message', ({ data }) => {
-    frames.push(data, (frame) => {
+  readBy(stream, (bytes) => {
+    frames.push(bytes, (frame) => {
       const message = decodeMessage(frame)
       if (typeof message === 'string') throw new Error(`a frame that is ${message}`)
       receive(message)

@@ -46,6 +46,8 @@ export interface GoServeOptions {
   /** One seeded UnixFS file, whose root is `GoServe.root`. */
   readonly fileBytes?: number
   readonly fileSeed?: number
+  /** Port of its gateway, 0: any. Default: it has none. */
+  readonly gatewayPort?: number
   /** Every block is answered so late. */
   readonly delayMs?: number
   /** Every n-th block has wrong bytes. */
@@ -88,6 +90,8 @@ export interface GoServe {
   readonly addrs: readonly string[]
   /** `http://127.0.0.1:PORT`. */
   readonly rpc: string
+  /** The same of its gateway; null where it has none. */
+  readonly gateway: string | null
   /** CID of the seeded file. */
   readonly root: string | null
   stats(): Promise<GoServeStats>
@@ -107,6 +111,7 @@ export async function startGoServe(options: GoServeOptions = {}): Promise<GoServ
       seed: kept.seed,
       listen: kept.listenPort,
       rpc: kept.rpcPort,
+      gateway: kept.gatewayPort,
       blocks: kept.blocks,
       first: kept.firstBlock,
       size: kept.blockBytes,
@@ -124,15 +129,17 @@ export async function startGoServe(options: GoServeOptions = {}): Promise<GoServ
     peerId: string
     addrs: [string, ...string[]]
     rpc: string
+    gateway: string | null
     root: string | null
   }
-  const { peerId, addrs, rpc, root } = ready
+  const { peerId, addrs, rpc, gateway, root } = ready
   return {
     process: child,
     peerId,
     addr: addrs[0],
     addrs,
     rpc,
+    gateway,
     root,
     async stats() {
       const response = await fetch(`${rpc}/test/stats`)
@@ -141,7 +148,9 @@ export async function startGoServe(options: GoServeOptions = {}): Promise<GoServ
     async restart() {
       await child.stop()
       const listenPort = Number(/\/tcp\/(\d+)/.exec(addrs[0])?.[1])
-      return startGoServe({ ...kept, listenPort, rpcPort: Number(new URL(rpc).port) })
+      const rpcPort = Number(new URL(rpc).port)
+      const gatewayPort = gateway === null ? {} : { gatewayPort: Number(new URL(gateway).port) }
+      return startGoServe({ ...kept, listenPort, rpcPort, ...gatewayPort })
     },
     kill: () => child.kill(),
     stop: () => child.stop(),

@@ -62,6 +62,9 @@ export const blockLoads: readonly LoadCase[] = [
   }),
   blocksCase('1k', '-1-client', ', no cache', { groups: ['clients'], clients: 1, wants: 512 }),
   blocksCase('1k', '-500-clients', ', no cache', { groups: ['clients'], clients: 500 }),
+  blocksCase('256k', '-gateway', ', no cache, ;gateway=', { groups: ['gateway'], gateway: true }),
+  blocksCase('1k', '-gateway', ', no cache, ;gateway=', { groups: ['gateway'], gateway: true }),
+  blocksCase('1m', '-gateway', ', no cache, ;gateway=', { groups: ['gateway'], gateway: true }),
   blocksCase('256k', '-js-ipfs', ', mplex, a stream per message', {
     groups: ['streams', 'ci'],
     load: { ...sizes['256k'], ...likeJsIpfs },

@@ -33,6 +33,7 @@ func serve(ctx context.Context, args []string) error {
 	delayMs := flags.Int("delay", 0, "ms by which every block is answered late")
 	corruptEvery := flags.Uint64("corrupt-every", 0, "answer every n-th block with wrong bytes")
 	refsErrLine := flags.Bool("refs-err-line", false, "a refs that fails at once is a 200 with an Err line")
+	gatewayPort := flags.Int("gateway", -1, "tcp port of the gateway on 127.0.0.1, 0 = any; -1 = none")
 	ws := flags.Bool("ws", false, "listen for Bitswap over ws too, at any port")
 	muxers := muxersFlag(flags)
 	if err := flags.Parse(args); err != nil {
@@ -98,6 +99,17 @@ func serve(ctx context.Context, args []string) error {
 	ready["peerId"] = node.ID().String()
 	ready["addrs"] = peerAddresses(node)
 	ready["rpc"] = "http://" + listener.Addr().String()
+	ready["gateway"] = nil
+	if *gatewayPort >= 0 {
+		door, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", *gatewayPort))
+		if err != nil {
+			return err
+		}
+		publicWeb := &http.Server{Handler: &gateway{store: store, blocks: api.blocks}, ReadHeaderTimeout: time.Minute}
+		defer publicWeb.Close()
+		go func() { _ = publicWeb.Serve(door) }()
+		ready["gateway"] = "http://" + door.Addr().String()
+	}
 	emit(ready)
 	<-ctx.Done()
 	return nil

@@ -7,6 +7,11 @@ import { quickenFrames, takeSealTarget } from '#src/p2p/noise-frames.ts'
 const tagBytes = 16
 
 interface Quickened {
+  /** The connection below. */
+  readonly stream: { onData(bytes: Uint8Array): void }
+  /** What was opened by the short way. */
+  readonly opened: Uint8ArrayList
+  readonly aborted: Error[]
   encrypt(message: Uint8Array | Uint8ArrayList): Uint8ArrayList
   decrypt(frame: Uint8Array): Uint8Array
   decoder: { decode(bytes: Uint8Array | Uint8ArrayList): Iterable<Uint8Array> }
@@ -15,8 +20,17 @@ interface Quickened {
 /** A cipher that adds one to each byte and has a tag of its frame's number; in place if `inPlace`. */
 function stream(inPlace: boolean, seen = new Uint8ArrayList()): Quickened {
   let sealed = 0
-  let opened = 0
+  let frames = 0
+  const opened = new Uint8ArrayList()
+  const aborted: Error[] = []
+  const open = { readStatus: 'readable', readBuffer: new Uint8ArrayList(), send: () => true }
   const connection = {
+    ...open,
+    stream: { ...open, onData: () => {} },
+    opened,
+    aborted,
+    onData: (bytes: Uint8Array) => opened.append(bytes),
+    abort: (error: Error) => aborted.push(error),
     decoder: { buffer: seen, decode: () => [] },
     handshake: {
       encrypt(plain: Uint8Array): Uint8Array {
@@ -29,7 +43,7 @@ function stream(inPlace: boolean, seen = new Uint8ArrayList()): Quickened {
         return output
       },
       decrypt(frame: Uint8Array, target: Uint8Array): Uint8Array {
-        if (frame.at(-1) !== opened++ % 256) throw new Error('frames out of order')
+        if (frame.at(-1) !== frames++ % 256) throw new Error('frames out of order')
         for (let i = 0; i < target.length; i++) target[i] = (frame[i] as number) - 1
         return target
       },
@@ -56,11 +70,16 @@ for (const inPlace of [true, false]) {
           const receiver = stream(inPlace)
           const wire = sender.encrypt(new Uint8ArrayList(...cut(message, sendCuts))).subarray()
           expect(wire.length).toBe(length + Math.ceil(length / 65_519) * (2 + tagBytes))
+          // Frames are opened in place, and a Buffer's slice is no copy.
+          const wire0 = new Uint8Array(wire)
           const received = new Uint8ArrayList()
           for (const piece of cut(wire, receiveCuts)) {
             for (const frame of receiver.decoder.decode(piece)) received.append(receiver.decrypt(frame))
           }
           expect(Buffer.compare(received.subarray(), message)).toBe(0)
+          const short = stream(inPlace)
+          for (const piece of cut(wire0, receiveCuts)) short.stream.onData(piece)
+          expect(Buffer.compare(short.opened.subarray(), message)).toBe(0)
         },
       ),
       { numRuns: 60 },
@@ -70,6 +89,12 @@ for (const inPlace of [true, false]) {
 
 test('a frame that is shorter than its tag is refused', () => {
   expect(() => [...stream(true).decoder.decode(Uint8Array.of(0, 15, 1, 2))]).toThrow('shorter than its tag')
+})
+
+test('what is no frame ends a connection that is read by the short way', () => {
+  const receiver = stream(true)
+  receiver.stream.onData(Uint8Array.of(0, 15, 1, 2))
+  expect(receiver.aborted.map(String)).toEqual(['Error: a Noise frame shorter than its tag'])
 })
 
 test('what came before the framing was replaced is not lost, wherever it was cut', () => {

@@ -1,13 +1,17 @@
 import { expect, test } from 'bun:test'
+import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { asCrypto } from '@chainsafe/libp2p-noise/crypto'
 import { Uint8ArrayList } from 'uint8arraylist'
+import { libcrypto } from '#src/p2p/libcrypto.ts'
 import { hybridAead, nativeNoise } from '#src/p2p/noise.ts'
 import { type SodiumAead, sodium } from '#src/p2p/sodium.ts'
 
+type Four = [Uint8Array, Uint8Array, Uint8Array, Uint8Array]
+
 const addon = sodium as SodiumAead
 const aead = hybridAead(addon)
-const sizes = [0, 1, 399, 400, 1200, 65_519]
+const sizes = [0, 1, 399, 400, 1200, 4095, 4096, 65_519]
 const associated = { none: new Uint8Array(0), hash: randomBytes(32) }
 
 function vector(size: number) {
@@ -17,6 +21,27 @@ function vector(size: number) {
 test('the addon loads where the tests run, so the tests below test it', () => {
   expect(sodium).toBeDefined()
   expect(nativeNoise().aead).toBe('sodium')
+})
+
+test('OpenSSL 3 is used where the system has it', () => {
+  const known = spawnSync('/sbin/ldconfig', ['-p'], { encoding: 'utf8' }).stdout
+  expect(libcrypto() !== undefined).toBe(known.includes('libcrypto.so.3 '))
+})
+
+test('OpenSSL is never given a wrong length: it would take memory of others', () => {
+  const system = libcrypto()
+  if (system === undefined) return
+  const [plain, sealed, nonce, key] = [100, 116, 12, 32].map((bytes) => new Uint8Array(bytes)) as Four
+  for (const wrong of [
+    [sealed.subarray(1), plain, nonce, key],
+    [sealed, plain.subarray(1), nonce, key],
+    [sealed, plain, nonce.subarray(1), key],
+    [sealed, plain, nonce, key.subarray(1)],
+    [sealed.subarray(0, 16), plain.subarray(0, 0), nonce, key],
+  ] as Four[]) {
+    expect(() => system.seal(...wrong)).toThrow(RangeError)
+    expect(() => system.open(wrong[1], wrong[0], wrong[2], wrong[3])).toThrow(RangeError)
+  }
 })
 
 test('without the addon the encrypter says wasm', () => {
@@ -69,22 +94,28 @@ for (const size of sizes) {
   })
 }
 
-test('the addon is asked for 400 bytes and more, and only then', () => {
-  const calls: string[] = []
-  const spied = hybridAead({
-    crypto_aead_chacha20poly1305_ietf_encrypt: (...args) => {
-      calls.push(`seal ${args[1].byteLength}`)
-      return addon.crypto_aead_chacha20poly1305_ietf_encrypt(...args)
-    },
-    crypto_aead_chacha20poly1305_ietf_decrypt: (...args) => {
-      calls.push(`open ${args[0].byteLength}`)
-      return addon.crypto_aead_chacha20poly1305_ietf_decrypt(...args)
-    },
+for (const system of [true, false]) {
+  test(`the addon is asked for 400 bytes and more, ${system ? 'OpenSSL for 4096 and more' : 'and only then'}`, () => {
+    const calls: string[] = []
+    const spied = hybridAead(
+      {
+        crypto_aead_chacha20poly1305_ietf_encrypt: (...args) => {
+          calls.push(`seal ${args[1].byteLength}`)
+          return addon.crypto_aead_chacha20poly1305_ietf_encrypt(...args)
+        },
+        crypto_aead_chacha20poly1305_ietf_decrypt: (...args) => {
+          calls.push(`open ${args[0].byteLength}`)
+          return addon.crypto_aead_chacha20poly1305_ietf_decrypt(...args)
+        },
+      },
+      () => (system ? libcrypto() : undefined),
+    )
+    for (const size of sizes) {
+      const { key, nonce, plaintext } = vector(size)
+      const sealed = spied.chaCha20Poly1305Encrypt(plaintext, nonce, associated.none, key)
+      spied.chaCha20Poly1305Decrypt(sealed, nonce, associated.none, key)
+    }
+    const large = sizes.filter((size) => size >= 400 && (size < 4096 || !system))
+    expect(calls).toEqual(large.flatMap((size) => [`seal ${size}`, `open ${size}`]))
   })
-  for (const size of sizes) {
-    const { key, nonce, plaintext } = vector(size)
-    const sealed = spied.chaCha20Poly1305Encrypt(plaintext, nonce, associated.none, key)
-    spied.chaCha20Poly1305Decrypt(sealed, nonce, associated.none, key)
-  }
-  expect(calls).toEqual([400, 1200, 65_519].flatMap((size) => [`seal ${size}`, `open ${size}`]))
-})
+}

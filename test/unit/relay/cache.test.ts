@@ -1,78 +1,123 @@
 import { expect, test } from 'bun:test'
-import fc from 'fast-check'
+import { type ParsedCid, parseCid } from '#src/bitswap/cid.ts'
 import { BlockCache } from '#src/relay/cache.ts'
-import { multihash } from '#test/unit/relay/fixture.ts'
+import { blockKey, hitRate, Lru, seededRandom, zipf } from '#test/support/cache-traces.ts'
+import { cidBytes } from '#test/unit/relay/fixture.ts'
 
 /** What a block weighs in the cache beyond its bytes. */
-const overhead = 256
+const overhead = 512
+const size = 1_000
+/** Room for a hundred blocks, most of it in the main part. */
+const hundred = 100 * (size + overhead)
 
-test('while there is room everything is admitted; then only what was offered before', () => {
-  const cache = new BlockCache(10 * (1_000 + overhead))
-  for (let n = 0; n < 10; n++) cache.offer(multihash(n), new Uint8Array(1_000))
-  expect(cache.blocks).toBe(10)
-  expect(cache.get(multihash(0))).toBeDefined()
-  cache.offer(multihash(10), new Uint8Array(1_000))
-  expect(cache.get(multihash(10))).toBeUndefined()
-  cache.offer(multihash(10), new Uint8Array(1_000))
-  expect(cache.get(multihash(10))).toBeDefined()
-  // The first was touched since, so the second was the oldest.
-  expect(cache.get(multihash(1))).toBeUndefined()
-  expect(cache.get(multihash(0))).toBeDefined()
+function range(from: number, to: number): number[] {
+  return Array.from({ length: to - from }, (_, i) => from + i)
+}
+
+function held(cache: BlockCache, numbers: readonly number[]): number {
+  return numbers.filter((n) => cache.get(blockKey(n)) !== undefined).length
+}
+
+test('while there is room everything is admitted; then only what is asked for more often', () => {
+  const cache = new BlockCache(hundred)
+  hitRate(cache, range(0, 100), size)
+  expect(cache.blocks).toBeGreaterThanOrEqual(99)
+  const before = cache.blocks
+  for (let n = 0; n < 50; n++) cache.get(blockKey(n))
+  hitRate(cache, range(100, 110), size)
+  // The window has the last one.
+  expect(held(cache, range(100, 109))).toBe(0)
+  // A second time: more often than those that nobody asked for again, ten of which go.
+  hitRate(cache, range(100, 110), size)
+  expect(held(cache, range(100, 110))).toBe(10)
+  expect(cache.blocks).toBe(before)
+  expect(held(cache, range(0, 50))).toBe(50)
+  expect(held(cache, range(50, 100))).toBe(before - 60)
 })
 
-test('one scan through much does not flush what is there', () => {
-  const cache = new BlockCache(10 * (1_000 + overhead))
-  for (let n = 0; n < 10; n++) cache.offer(multihash(n), new Uint8Array(1_000))
-  for (let n = 100; n < 10_000; n++) cache.offer(multihash(n), new Uint8Array(1_000))
-  for (let n = 0; n < 10; n++) expect(cache.get(multihash(n))).toBeDefined()
+test('a scan of ten times the capacity does not flush what is asked for', () => {
+  const cache = new BlockCache(hundred)
+  const hot = range(0, 80)
+  for (let round = 0; round < 3; round++) hitRate(cache, hot, size)
+  hitRate(cache, range(1_000, 2_000), size)
+  expect(held(cache, hot)).toBe(80)
 })
 
-test('a small view does not keep a large buffer; a block much too large is not kept', () => {
+test('what many asked for once makes way for what is asked for now', () => {
+  const cache = new BlockCache(hundred)
+  for (let round = 0; round < 15; round++) hitRate(cache, range(0, 90), size)
+  for (let round = 0; round < 60; round++) hitRate(cache, range(1_000, 1_090), size)
+  expect(held(cache, range(1_000, 1_090))).toBeGreaterThan(80)
+})
+
+test('popularity with scans in between: more hits than by age alone', () => {
+  function* asked(): Generator<number> {
+    const random = seededRandom(1)
+    const popular = zipf(2_000, 0.9, random)
+    for (let n = 0, scanned = 1e6; n < 30_000; n++) yield n % 2_000 < 1_000 ? popular() : scanned++
+  }
+  const ours = hitRate(new BlockCache(hundred), asked(), size)
+  const byAge = hitRate(new Lru(100), asked(), size)
+  expect(ours).toBeGreaterThan(byAge * 1.2)
+})
+
+test('a block that weighs as much as many pushes them out only if it is asked for more often than they are', () => {
+  const cache = new BlockCache(hundred)
+  hitRate(cache, range(0, 100), size)
+  const large = blockKey(1e6)
+  cache.offer(large, new Uint8Array(10 * size))
+  expect(cache.get(large)).toBeUndefined()
+  cache.offer(large, new Uint8Array(10 * size))
+  expect(cache.get(large)).toHaveLength(10 * size)
+  expect(held(cache, range(0, 100))).toBeLessThan(96)
+})
+
+test('everyone gets the same memory, that which came', () => {
   const cache = new BlockCache(1_000_000)
-  cache.offer(multihash(1), new Uint8Array(new ArrayBuffer(500_000), 1_000, 100))
-  expect(cache.get(multihash(1))?.buffer.byteLength).toBe(100)
-  cache.offer(multihash(2), new Uint8Array(200_000))
-  expect(cache.get(multihash(2))).toBeUndefined()
+  const block = new Uint8Array(size)
+  cache.offer(blockKey(1), block)
+  expect(cache.get(blockKey(1))).toBe(block)
+  expect(cache.get(blockKey(1))).toBe(block)
+})
+
+test('a small view does not keep a large buffer, a view of nearly all of it is not copied', () => {
+  const cache = new BlockCache(1_000_000)
+  const small = Buffer.from(new ArrayBuffer(500_000), 1_000, 100)
+  cache.offer(blockKey(1), small)
+  expect(cache.get(blockKey(1))?.buffer.byteLength).toBe(100)
+  expect(cache.bytes).toBe(100 + overhead)
+  const nearlyAll = new Uint8Array(100_000).subarray(60)
+  cache.offer(blockKey(2), nearlyAll)
+  expect(cache.get(blockKey(2))).toBe(nearlyAll)
+  expect(cache.bytes).toBe(100 + overhead + 100_000 + overhead)
+})
+
+test('what waits in the window counts with all that it keeps', () => {
+  const cache = new BlockCache(1_000_000)
+  cache.offer(blockKey(1), new Uint8Array(5_000).subarray(0, 100))
+  expect(cache.bytes).toBe(5_000 + overhead)
+  cache.offer(blockKey(2), new Uint8Array(9_000))
+  // The first left the window, and its large buffer with it.
+  expect(cache.bytes).toBe(100 + overhead + 9_000 + overhead)
+})
+
+test('one block by several CIDs is one', () => {
+  const cache = new BlockCache(1_000_000)
+  const v0 = cidBytes(7)
+  const others = [0x55, 0x70, 0x71].map((codec) => Uint8Array.of(1, codec, ...v0))
+  for (const cid of [v0, ...others]) cache.offer((parseCid(cid) as ParsedCid).multihash, new Uint8Array(size))
+  expect([cache.blocks, cache.bytes]).toEqual([1, size + overhead])
+})
+
+test('a block much too large is not kept', () => {
+  const cache = new BlockCache(1_000_000)
+  cache.offer(blockKey(2), new Uint8Array(200_000))
+  expect([cache.blocks, cache.bytes]).toEqual([0, 0])
 })
 
 test('a cache of nothing is off', () => {
   const cache = new BlockCache(0)
   expect(cache.enabled).toBe(false)
-  cache.offer(multihash(1), new Uint8Array(0))
+  cache.offer(blockKey(1), new Uint8Array(0))
   expect([cache.blocks, cache.bytes]).toEqual([0, 0])
-})
-
-test('bytes are what the held blocks weigh, and never over the capacity', () => {
-  const steps = fc.array(fc.tuple(fc.integer({ min: 0, max: 30 }), fc.integer({ min: 0, max: 3_000 })), {
-    maxLength: 200,
-  })
-  fc.assert(
-    fc.property(fc.integer({ min: 1, max: 20_000 }), steps, (capacity, list) => {
-      const cache = new BlockCache(capacity, 8)
-      const sizes = new Map<number, number>()
-      for (const [n, size] of list) {
-        if (!sizes.has(n)) sizes.set(n, size)
-        cache.offer(multihash(n), new Uint8Array(sizes.get(n) as number))
-        let weight = 0
-        let blocks = 0
-        for (const [m, length] of sizes) {
-          const held = cache.get(multihash(m))
-          if (held === undefined) continue
-          expect(held.length).toBe(length)
-          weight += length + overhead
-          blocks++
-        }
-        expect([cache.bytes, cache.blocks]).toEqual([weight, blocks])
-        expect(cache.bytes).toBeLessThanOrEqual(capacity)
-      }
-    }),
-    { numRuns: 100 },
-  )
-})
-
-test('a small part of a large Buffer does not keep the whole', () => {
-  const cache = new BlockCache(1_000_000)
-  const key = multihash(1)
-  cache.offer(key, Buffer.alloc(100_000).subarray(10, 1_010))
-  expect(cache.get(key)?.buffer.byteLength).toBe(1_000)
 })

@@ -16,7 +16,7 @@ function startRelay() {
       digestOf,
       knowsHash,
       linksOf: () => [],
-      observer: { backendState() {}, preloadTrouble() {} },
+      observer: { backendState() {}, gatewayState() {}, preloadTrouble() {} },
       reach() {},
     },
     {

@@ -7,6 +7,7 @@ function observed(): { health: Health; states: string[] } {
   const states: string[] = []
   const observer = {
     backendState: (_name: string, state: string) => states.push(state),
+    gatewayState() {},
     preloadTrouble() {},
   }
   return { health: new Health(observer, { silentMs: 5_000, retryMs: 5_000 }), states }

@@ -34,3 +34,30 @@ test('it never holds more than its capacity, and what it holds is what was set l
     }),
   )
 })
+
+test('it forgets exactly what was touched least recently, however it is used', () => {
+  const key = fc.integer({ min: 0, max: 12 })
+  const steps = fc.array(fc.tuple(fc.constantFrom('set', 'get', 'peek', 'delete'), key), { maxLength: 400 })
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 6 }), steps, (capacity, list) => {
+      const map = new CappedMap<number, number>(capacity)
+      // The youngest last.
+      let model: number[] = []
+      for (const [step, key] of list) {
+        const known = model.includes(key)
+        if (step === 'set') {
+          map.set(key, key)
+          model = [...model.filter((each) => each !== key), key].slice(-capacity)
+        } else if (step === 'delete') {
+          expect(map.delete(key)).toBe(known)
+          model = model.filter((each) => each !== key)
+        } else {
+          expect(step === 'get' ? map.get(key) : map.peek(key)).toBe(known ? key : undefined)
+          if (step === 'get' && known) model = [...model.filter((each) => each !== key), key]
+        }
+        expect([...map.values()]).toEqual(model)
+      }
+    }),
+    { numRuns: 300 },
+  )
+})

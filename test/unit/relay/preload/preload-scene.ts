@@ -31,6 +31,7 @@ export class PreloadScene {
         linksOf: toyLinks,
         observer: {
           backendState() {},
+          gatewayState: () => {},
           preloadTrouble: (name, what, reason) => this.troubles.push(`${name} ${what}: ${reason}`),
         },
         reach: (address) => this.reached.push(address),

@@ -1,0 +1,20 @@
+import * as bun from 'bun:test'
+
+/** The words of mocha that libp2p's compliance suites use, as `bun test` has them; see `compliance.ts`. */
+
+/** A `this` of mocha. Its time limits are for slow machines of others: here one limit fits all. */
+const context = { timeout(): void {} }
+type Body = (this: typeof context) => unknown
+
+const limitMs = 60_000
+
+export function describe(name: string, body: Body): void {
+  bun.describe(name, () => void body.call(context))
+}
+
+export function it(name: string, body: Body): void {
+  bun.it(name, async () => void (await body.call(context)), limitMs)
+}
+
+export const before = bun.beforeAll
+export const after = bun.afterAll
