@@ -3,6 +3,7 @@ import type { Libp2p } from 'libp2p'
 import type { Config } from '#src/config/config.ts'
 import { createRelay, preloadBy } from '#src/edge-core.ts'
 import { watchFaults } from '#src/edge-faults.ts'
+import { collectAll, movedBytes, QuietCollector, quietTickMs } from '#src/edge-memory.ts'
 import { createWeb } from '#src/edge-web.ts'
 import { createAdmin, type Readiness } from '#src/http/admin.ts'
 import { type Served, serveHttp } from '#src/http/serve.ts'
@@ -124,6 +125,7 @@ class Edge implements RunningEdge {
   readonly #finish: () => void
   #adminServer: Served | undefined
   #ticker: ReturnType<typeof setInterval> | undefined
+  #collector: ReturnType<typeof setInterval> | undefined
   #unwatch: (() => void) | undefined
   #draining = false
   #stopping: Promise<void> | undefined
@@ -145,6 +147,8 @@ class Edge implements RunningEdge {
       log.error({ err: error }, 'A fault that nobody caught: please report it')
     })
     this.#ticker = setInterval(() => relay.tick(), tickMs)
+    const quiet = new QuietCollector(() => movedBytes(relay.counters), collectAll)
+    this.#collector = setInterval(() => quiet.tick(), quietTickMs)
     await front.start()
     await listen(frontHost, config)
     const self = frontHost.node.peerId.toString()
@@ -201,6 +205,7 @@ class Edge implements RunningEdge {
     await Promise.all(hosts.map((host) => host.stop()))
     await this.#adminServer?.stop()
     clearInterval(this.#ticker)
+    clearInterval(this.#collector)
     this.#unwatch?.()
     metrics.stop()
     log.info({}, 'Kitsune stopped')

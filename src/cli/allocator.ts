@@ -4,11 +4,13 @@ import process from 'node:process'
  * What Bun's allocator can be told in the environment only, before the process starts. Memory that blocks pass through is
  * freed and needed again within milliseconds, and Bun gives freed pages back to the system after 10 ms, and those between
  * pages in use as soon as it sees them: getting them anew costs a page fault each, 190 per MiB relayed, against 4 to 8 so.
- * After a burst memory returns within seconds all the same.
+ * After a burst memory returns all the same (`edge-memory`). A heap of 64 MiB counts as small, which is where the collector
+ * lets it double before it runs again: a tenth less CPU per small block, for 10 to 30 MiB.
  */
 const tuning: Readonly<Record<string, string>> = {
   MIMALLOC_PURGE_DELAY: '5000',
   MIMALLOC_PURGE_HOLES: '0',
+  BUN_JSC_largeHeapSize: `${64 * 1024 * 1024}`,
 }
 
 /**

@@ -43,6 +43,7 @@ const mebibyte = 1024 * 1024
 const muxing = {
   maxStreams: 1_024,
   maxEarlyStreams: 10,
+  firstWindow: 256 * 1024,
   largestWindow: 2 * mebibyte,
   maxGrowthBytes: 16 * mebibyte,
   maxUnreadBytes: 16 * mebibyte,

@@ -29,6 +29,12 @@ export class ReceiveWindow {
     this.#updatedMs = nowMs
   }
 
+  /** Makes the window `bytes` wide, if the allowance has that; returns what to grant the peer for it. */
+  widen(bytes: number): number {
+    const more = Math.min(bytes - this.#window, this.#largest - this.#window, this.#allowance.leftBytes)
+    return more <= 0 ? 0 : this.#grow(more)
+  }
+
   /** The peer sends `bytes`; false when it may not. */
   charge(bytes: number): boolean {
     if (bytes > this.#granted) return false
@@ -41,8 +47,8 @@ export class ReceiveWindow {
     const taken = this.#window - this.#granted - unread
     if (taken * 2 < this.#window) return 0
     let grant = taken
-    if (nowMs - this.#updatedMs <= fastMs) grant += this.#grow()
-    this.#granted += grant
+    this.#granted += taken
+    if (nowMs - this.#updatedMs <= fastMs) grant += this.widen(2 * this.#window)
     this.#updatedMs = nowMs
     return grant
   }
@@ -53,10 +59,9 @@ export class ReceiveWindow {
     this.#window = initialWindow
   }
 
-  #grow(): number {
-    const more = Math.min(this.#window, this.#largest - this.#window, this.#allowance.leftBytes)
-    if (more <= 0) return 0
+  #grow(more: number): number {
     this.#window += more
+    this.#granted += more
     this.#allowance.leftBytes -= more
     return more
   }

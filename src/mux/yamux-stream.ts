@@ -29,6 +29,8 @@ interface StreamInit {
   readonly id: number
   readonly direction: 'inbound' | 'outbound'
   readonly largestWindow: number
+  /** What the peer may send at first on a stream that it opens. */
+  readonly firstWindow: number
   readonly log: ConstructorParameters<typeof AbstractStream>[0]['log']
 }
 
@@ -45,16 +47,19 @@ export class YamuxStream extends AbstractStream implements ShortStream {
   #starved = false
   /** What the next frame has to carry: SYN of our own stream, ACK of the peer's. */
   #flags: number
+  /** Granted, and the peer does not know. */
+  #untold = 0
   #unread = 0
 
   constructor(init: StreamInit, muxer: StreamOwner) {
-    const { id, direction, largestWindow, log } = init
+    const { id, direction, largestWindow, firstWindow, log } = init
     // A stream that is granted nothing more when it has a window of unread bytes cannot overflow.
     super({ id: `${id}`, log, direction, maxReadBufferLength: Number.MAX_SAFE_INTEGER })
     this.number = id
     this.#muxer = muxer
     this.#flags = direction === 'outbound' ? flags.syn : flags.ack
     this.#window = new ReceiveWindow(largestWindow, muxer.allowance, performance.now())
+    if (direction === 'inbound') this.#untold = this.#window.widen(firstWindow)
     sendShort(this)
   }
 
@@ -86,7 +91,11 @@ export class YamuxStream extends AbstractStream implements ShortStream {
 
   /** Opens it, or accepts it, unless a frame that was sent did. */
   announce(): void {
-    if (this.#flags !== 0 && this.status === 'open') this.#muxer.sendUpdate(this.#takeFlags(), this.number, 0)
+    if (this.status !== 'open') return
+    // Who has ended its side already needs no window.
+    const window = this.remoteWriteStatus === 'writable' ? this.#untold : 0
+    this.#untold = 0
+    if (this.#flags !== 0 || window > 0) this.#muxer.sendUpdate(this.#takeFlags(), this.number, window)
   }
 
   /** The peer announces `bytes` on this stream; false when it was not granted that many. */

@@ -33,7 +33,9 @@ export interface YamuxOptions {
   readonly maxStreams: number
   /** Streams that come before anyone listens for them; one more ends the connection. */
   readonly maxEarlyStreams: number
-  /** What the receive window of a stream may grow to, from 256 KiB. */
+  /** What the peer may send at first on a stream that it opens: as soon as it hears that the stream is accepted. */
+  readonly firstWindow: number
+  /** What the receive window of a stream may grow to. */
   readonly largestWindow: number
   /** What all windows of a connection may grow by together. */
   readonly maxGrowthBytes: number
@@ -254,8 +256,8 @@ export class YamuxMuxer
   }
 
   #add(id: number, direction: 'inbound' | 'outbound'): YamuxStream {
-    const { largestWindow } = this.#options
-    const stream = new YamuxStream({ id, direction, largestWindow, log: this.log }, this)
+    const { firstWindow, largestWindow } = this.#options
+    const stream = new YamuxStream({ id, direction, firstWindow, largestWindow, log: this.log }, this)
     this.#byId.set(id, stream)
     this.#opened[direction]++
     stream.addEventListener('close', () => this.#forget(stream), { once: true })

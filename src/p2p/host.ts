@@ -111,6 +111,7 @@ export async function createFrontHost(options: FrontHostOptions): Promise<FrontH
     ],
     connectionEncrypters: [encrypter],
     streamMuxers: muxers({
+      firstWindow: mebibyte / 4,
       largestWindow: 2 * mebibyte,
       maxGrowthBytes: 14 * mebibyte,
       maxUnreadBytes: 16 * mebibyte,
@@ -159,6 +160,8 @@ export async function createLaneHost(options: LaneHostOptions): Promise<Libp2p> 
     // The first that a backend speaks is taken. Kubo speaks both, and TLS costs half as much per byte.
     connectionEncrypters: [...(hasBackTls ? [backTls()] : []), nativeNoise().encrypter],
     streamMuxers: muxers({
+      // More than a message with a block of 256 KiB, for which a backend would have to wait otherwise.
+      firstWindow: mebibyte,
       largestWindow: 4 * mebibyte,
       maxGrowthBytes: 64 * mebibyte,
       maxUnreadBytes: 64 * mebibyte,
@@ -202,7 +205,7 @@ function common(options: HostOptions): Pick<Libp2pInit, 'privateKey' | 'nodeInfo
  * yamux before mplex: the other order breaks early muxer negotiation with Helia; js-ipfs speaks mplex only.
  */
 function muxers(
-  windows: Pick<YamuxOptions, 'largestWindow' | 'maxGrowthBytes' | 'maxUnreadBytes'>,
+  windows: Omit<YamuxOptions, 'maxStreams' | 'maxEarlyStreams'>,
 ): NonNullable<Libp2pInit['streamMuxers']> {
   return [
     yamux({ ...windows, maxStreams: streamsPerConnection, maxEarlyStreams: earlyStreams }),

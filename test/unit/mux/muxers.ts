@@ -7,6 +7,7 @@ export const mebibyte = 1024 * kibibyte
 export const muxerOptions: YamuxOptions = {
   maxStreams: 1_024,
   maxEarlyStreams: 256,
+  firstWindow: 256 * kibibyte,
   largestWindow: 2 * mebibyte,
   maxGrowthBytes: 14 * mebibyte,
   maxUnreadBytes: 16 * mebibyte,
