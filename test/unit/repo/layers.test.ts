@@ -19,6 +19,7 @@ const trespasses: Record<string, string> = {
   'src/pool/trespass-hono.ts': `import { Hono } from 'hono'\nexport const it = Hono\n`,
   'src/util/trespass-domain.ts': `import { parseCid } from '#src/bitswap/cid.ts'\nexport const it = parseCid\n`,
   'src/p2p/trespass-edge.ts': `import { startEdge } from '#src/edge.ts'\nexport const it = startEdge\n`,
+  'src/mux/trespass-p2p.ts': `import { Front } from '#src/p2p/front.ts'\nexport const it = Front\n`,
   'src/config/trespass-relay.ts': `import { Relay } from '#src/relay/relay.ts'\nexport const it = Relay\n`,
   'src/edge.ts': `import { run } from '#src/cli/run.ts'\nexport const it = run\n`,
 }
