@@ -35,14 +35,18 @@ export const quietTickMs = 5_000
 /** Less than this between two ticks is quiet. */
 const quietBytes = 1024 * 1024
 /** Less than this leaves nothing worth collecting. */
-const burstBytes = 64 * 1024 * 1024
+const burstBytes = 32 * 1024 * 1024
 /** What a want or a small block leaves behind, beyond its bytes. */
 const entryBytes = 1024
 
-/** Returns what has passed through, by the relay's counters. */
-export function movedBytes(counters: Counters): number {
+/** What the handshakes of a connection leave behind. */
+const connectionBytes = 64 * 1024
+
+/** Returns what has passed through, by the relay's counters and the connections that were ever opened. */
+export function movedBytes(counters: Counters, connections: number): number {
   const { bytesIn, bytesOut, pulledBytes, blocksIn, blocksOut, wants } = counters
-  return bytesIn + bytesOut + pulledBytes + entryBytes * (blocksIn + blocksOut + wants)
+  const entries = blocksIn + blocksOut + wants
+  return bytesIn + bytesOut + pulledBytes + entryBytes * entries + connectionBytes * connections
 }
 
 /** Collects everything, and has the allocator give it back; nothing where the runtime has no such call. */

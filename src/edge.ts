@@ -147,7 +147,9 @@ class Edge implements RunningEdge {
       log.error({ err: error }, 'A fault that nobody caught: please report it')
     })
     this.#ticker = setInterval(() => relay.tick(), tickMs)
-    const quiet = new QuietCollector(() => movedBytes(relay.counters), collectAll)
+    let opened = 0
+    frontHost.node.addEventListener('connection:open', () => opened++)
+    const quiet = new QuietCollector(() => movedBytes(relay.counters, opened), collectAll)
     this.#collector = setInterval(() => quiet.tick(), quietTickMs)
     await front.start()
     await listen(frontHost, config)

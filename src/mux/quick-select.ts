@@ -15,9 +15,27 @@ const greeting = line('/multistream/1.0.0')
 /** Longer names are the library's. */
 const maxLineBytes = 127
 
+/** What is answered, by the bytes that ask for it. */
+type Served = ReadonlyMap<string, { readonly protocol: string; readonly answer: Uint8Array }>
+
+/** One table for all connections that serve the same list. */
+const tables = new WeakMap<readonly string[], Served>()
+
+function servedBy(protocols: readonly string[]): Served {
+  const known = tables.get(protocols)
+  if (known !== undefined) return known
+  const table: Served = new Map(
+    protocols.map((protocol) => {
+      const asked = line(protocol)
+      return [asked.toString('latin1'), { protocol, answer: Buffer.concat([greeting, asked]) }]
+    }),
+  )
+  tables.set(protocols, table)
+  return table
+}
+
 export class QuickSelect {
-  /** What is answered, by the bytes that ask for it. */
-  readonly #served = new Map<string, { protocol: string; answer: Uint8Array }>()
+  #served: Served = new Map()
   readonly #waiting = new Map<YamuxStream, number>()
   #handler: QuickHandler | undefined
 
@@ -27,10 +45,7 @@ export class QuickSelect {
 
   serve(protocols: readonly string[], handler: QuickHandler): void {
     this.#handler = handler
-    for (const protocol of protocols) {
-      const asked = line(protocol)
-      this.#served.set(asked.toString('latin1'), { protocol, answer: Buffer.concat([greeting, asked]) })
-    }
+    this.#served = servedBy(protocols)
   }
 
   /** A stream that has said nothing yet. */
