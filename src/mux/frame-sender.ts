@@ -7,7 +7,7 @@
  */
 
 import { Uint8ArrayList } from 'uint8arraylist'
-import type { Bytes, MuxedConnection } from '#src/mux/short-way.ts'
+import { type Bytes, each, type MuxedConnection } from '#src/mux/short-way.ts'
 import { flags } from '#src/mux/yamux-frame.ts'
 
 /** Data of this size leaves at once. */
@@ -43,8 +43,7 @@ export class FrameSender {
   /** Takes a frame with data. */
   queue(header: Uint8Array, body: Bytes): void {
     this.#waiting.push(header)
-    if (body instanceof Uint8Array) this.#waiting.push(body)
-    else for (const piece of body) this.#waiting.push(piece)
+    each(body, (piece) => this.#waiting.push(piece))
     this.#queuedBytes += body.byteLength
     // The first on a stream that the peer opened: the answer to what it asked for there.
     if (has(header, flags.ack)) this.#owe(header.length + body.byteLength)

@@ -48,7 +48,7 @@ export function sendShort(stream: MessageStream): void {
     inner.sendingData = true
     try {
       const { sentBytes, canSendMore } = inner.sendData(bytes)
-      if (sentBytes < byteLength) inner.writeBuffer.prepend(restOf(bytes, sentBytes))
+      if (sentBytes < byteLength) inner.writeBuffer.prepend(part(bytes, sentBytes))
       if (!canSendMore) inner.writableNeedsDrain = true
     } catch (error) {
       inner.abort(error as Error)
@@ -63,8 +63,9 @@ export function sendShort(stream: MessageStream): void {
   }
 }
 
-function restOf(bytes: Bytes, from: number): Bytes {
-  return bytes instanceof Uint8Array ? bytes.subarray(from) : bytes.sublist(from)
+/** Returns a part of it without copying. */
+export function part(bytes: Bytes, from: number, to?: number): Bytes {
+  return bytes instanceof Uint8Array ? bytes.subarray(from, to) : bytes.sublist(from, to)
 }
 
 function canSend(inner: Inner, byteLength: number): boolean {

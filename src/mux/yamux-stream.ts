@@ -9,7 +9,15 @@
 import type { AbortOptions } from '@libp2p/interface'
 import { AbstractStream, type SendResult } from '@libp2p/utils'
 import { type Allowance, initialWindow, ReceiveWindow } from '#src/mux/receive-window.ts'
-import { type Bytes, each, readShort, type ShortStream, sendShort, type Taker } from '#src/mux/short-way.ts'
+import {
+  type Bytes,
+  each,
+  part,
+  readShort,
+  type ShortStream,
+  sendShort,
+  type Taker,
+} from '#src/mux/short-way.ts'
 import { flags } from '#src/mux/yamux-frame.ts'
 
 /** What a stream needs of its connection. */
@@ -209,8 +217,4 @@ export class YamuxStream extends AbstractStream implements ShortStream {
     this.#muxer.held(unread - this.#unread)
     this.#unread = unread
   }
-}
-
-function part(bytes: Bytes, from: number, to: number): Bytes {
-  return bytes instanceof Uint8Array ? bytes.subarray(from, to) : bytes.sublist(from, to)
 }

@@ -11,6 +11,7 @@
 
 import {
   type AbortOptions,
+  type Connection,
   MuxerClosedError,
   type StreamMuxer,
   type StreamMuxerFactory,
@@ -286,9 +287,19 @@ export class YamuxMuxer
   }
 }
 
-/** The muxer of a connection, if it is one of ours. */
-export function asYamux(muxer: StreamMuxer | undefined): YamuxMuxer | undefined {
-  return muxer instanceof YamuxMuxer ? muxer : undefined
+/** Returns the muxer of a connection, which libp2p does not tell by its interface (libp2p 3.3.11). */
+export function muxerOf(connection: Connection): StreamMuxer | undefined {
+  return (connection as unknown as { muxer?: StreamMuxer }).muxer
+}
+
+/** Has streams for `protocols` on a connection accepted without the library, where its muxer is one of ours. */
+export function serveQuickly(
+  connection: Connection,
+  protocols: readonly string[],
+  handler: QuickHandler,
+): void {
+  const muxer = muxerOf(connection)
+  if (muxer instanceof YamuxMuxer) muxer.serve(protocols, handler)
 }
 
 class ProtocolError extends Error {}

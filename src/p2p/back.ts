@@ -1,9 +1,9 @@
-import type { Connection, PeerId, Stream, StreamMuxer } from '@libp2p/interface'
+import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import type { Ping } from '@libp2p/ping'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Libp2p } from 'libp2p'
 import { protocols } from '#src/bitswap/protocol.ts'
-import { asYamux } from '#src/mux/yamux.ts'
+import { serveQuickly } from '#src/mux/yamux.ts'
 import type { BackendAddress, Target } from '#src/p2p/backend-address.ts'
 import { Inbound } from '#src/p2p/inbound.ts'
 import { Outbound } from '#src/p2p/outbound.ts'
@@ -127,8 +127,7 @@ export class LaneConnection {
       maxHeldBytes,
     })
     const inbound = this.#inbound
-    const { muxer } = connection as unknown as { muxer?: StreamMuxer }
-    asYamux(muxer)?.serve(protocols, (stream) => inbound.add(stream))
+    serveQuickly(connection, protocols, (stream) => inbound.add(stream))
     const pinger = setInterval(() => this.#ping(connection), pingMs)
     const end = (): void => connection.abort(new Error('the edge stops'))
     this.#ended.signal.addEventListener('abort', end, { once: true })

@@ -1,8 +1,8 @@
-import type { Connection, PeerId, Stream, StreamMuxer } from '@libp2p/interface'
+import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import type { Libp2p } from 'libp2p'
 import { protocols } from '#src/bitswap/protocol.ts'
-import { asYamux } from '#src/mux/yamux.ts'
+import { muxerOf, serveQuickly } from '#src/mux/yamux.ts'
 import { addressGroup, remoteHost } from '#src/p2p/addresses.ts'
 import { Inbound } from '#src/p2p/inbound.ts'
 import { Outbound } from '#src/p2p/outbound.ts'
@@ -124,9 +124,8 @@ export class Front {
 
   /** Counts the protocols that are refused: the library does it without a word, but for that to the client. */
   #watch(connection: Connection): void {
-    const { muxer } = connection as unknown as { muxer?: StreamMuxer }
-    asYamux(muxer)?.serve(protocols, (stream) => this.#accept(stream, connection))
-    muxer?.addEventListener('stream', ({ detail: stream }) => {
+    serveQuickly(connection, protocols, (stream) => this.#accept(stream, connection))
+    muxerOf(connection)?.addEventListener('stream', ({ detail: stream }) => {
       const send = stream.send.bind(stream)
       stream.send = (bytes) => {
         if (bytes.byteLength === notAvailable.length && notAvailable.equals(bytes.subarray())) {

@@ -30,6 +30,13 @@ async function expectNothingHeld(edge: EdgeProcess): Promise<void> {
   await edge.untilMetrics((m) => m.sum('kitsune_wants_outstanding') === 0 && m.sum('kitsune_pending') === 0)
 }
 
+/** Four clients want all large blocks, each in an order of its own, and get them. */
+async function expectAllToFetch(edge: EdgeProcess): Promise<void> {
+  const load = { clients: 4, wants: 8, ...large, count: 240, shared: true, shuffle: true }
+  expect(await goLoad({ peer: edge.tcp, ...load })).toMatchObject({ blocks: 960, wrong: 0, lost: 0 })
+  await expectNothingHeld(edge)
+}
+
 describe.skipIf(!requirePeer('go'))('a compiled edge before backends with gateways', () => {
   let backends: GoServe[] = []
   const entries = (): string[] => backends.map(({ rpc, gateway }) => `${rpc};gateway=${gateway}`)
@@ -72,17 +79,7 @@ describe.skipIf(!requirePeer('go'))('a compiled edge before backends with gatewa
 
   test('what a backend lacks is said at once, and comes from the other', async () => {
     const edge = await edgeBefore(entries())
-    const result = await goLoad({
-      peer: edge.tcp,
-      clients: 4,
-      wants: 8,
-      ...large,
-      count: 240,
-      shared: true,
-      shuffle: true,
-    })
-    expect(result).toMatchObject({ blocks: 960, wrong: 0, lost: 0 })
-    await expectNothingHeld(edge)
+    await expectAllToFetch(edge)
     const metrics = await edge.metrics()
     expect(outcomes(metrics, 'found')).toBeGreaterThan(0)
     expect(outcomes(metrics, 'absent')).toBeGreaterThan(0)
@@ -118,17 +115,7 @@ describe.skipIf(!requirePeer('go'))('a compiled edge', () => {
       const backend = keep(await startGoServe(large))
       const gateway = keep(await startFalseGateway(large, answer))
       const edge = await edgeBefore([`${backend.rpc};gateway=${gateway.url}`])
-      const result = await goLoad({
-        peer: edge.tcp,
-        clients: 4,
-        wants: 8,
-        ...large,
-        count: 240,
-        shared: true,
-        shuffle: true,
-      })
-      expect(result).toMatchObject({ blocks: 960, wrong: 0, lost: 0 })
-      await expectNothingHeld(edge)
+      await expectAllToFetch(edge)
       expect(outcomes(await edge.metrics(), outcome)).toBeGreaterThan(0)
       expect(gateway.requests).toBeLessThan(20)
       expect(edge.logs.filter(({ msg }) => String(msg).startsWith('Gateway'))).toEqual([

@@ -30,6 +30,16 @@ export interface ChaosOptions {
   readonly cacheBytes?: number
 }
 
+/** Everything that can go wrong without a gateway. */
+export const allAtOnce: ChaosOptions = {
+  drops: true,
+  stalls: true,
+  liar: { wrongBytes: 0.3, emptyPromises: true, pushes: 0.2, deaf: 0.1 },
+  deaf: 0.02,
+  fickle: true,
+  moving: true,
+}
+
 /** Runs clients against a pool in which the given things go wrong; returns what should not have been seen. */
 export function runChaos(seed: number, options: ChaosOptions): string[] {
   const { blocks = 250, clients = 12, wantsPerClient = 150, deaf = 0 } = options

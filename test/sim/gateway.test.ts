@@ -1,4 +1,4 @@
-import { type ChaosOptions, runChaos } from '#test/sim/chaos.ts'
+import { allAtOnce, type ChaosOptions, runChaos } from '#test/sim/chaos.ts'
 import { Content } from '#test/sim/content.ts'
 import { expectThat, range, scenario } from '#test/sim/seeds.ts'
 import { type ClientManner, manners } from '#test/sim/sim-client.ts'
@@ -165,15 +165,7 @@ const chaos: Record<string, ChaosOptions> = {
   'gateways that lack blocks': { gateway: { lacks: 0.3 } },
   'lost backends with gateways': { gateway: {}, drops: true },
   'stalled backends with gateways': { gateway: {}, stalls: true },
-  'all of it at once': {
-    gateway: bad,
-    drops: true,
-    stalls: true,
-    liar: { wrongBytes: 0.3, emptyPromises: true, pushes: 0.2, deaf: 0.1 },
-    deaf: 0.02,
-    fickle: true,
-    moving: true,
-  },
+  'all of it at once': { gateway: bad, ...allAtOnce },
 }
 for (const [name, each] of Object.entries(chaos)) {
   scenario(`${name}: no want lost, no wrong byte`, 3, (seed) => runChaos(seed, { ...some, ...each }))

@@ -1,4 +1,4 @@
-import { type ChaosOptions, runChaos } from '#test/sim/chaos.ts'
+import { allAtOnce, type ChaosOptions, runChaos } from '#test/sim/chaos.ts'
 import { Content, mixedSizes } from '#test/sim/content.ts'
 import { expectThat, range, scenario } from '#test/sim/seeds.ts'
 import { manners } from '#test/sim/sim-client.ts'
@@ -44,14 +44,7 @@ const chaos: Record<string, ChaosOptions> = {
   'a backend that lies': { liar: { wrongBytes: 0.3, emptyPromises: true, pushes: 0.2 } },
   'backends that do not hear everything': { deaf: 0.05 },
   'clients that vanish, return and change their mind': { fickle: true },
-  'all of it at once': {
-    drops: true,
-    stalls: true,
-    liar: { wrongBytes: 0.3, emptyPromises: true, pushes: 0.2, deaf: 0.1 },
-    deaf: 0.02,
-    fickle: true,
-    moving: true,
-  },
+  'all of it at once': allAtOnce,
 }
 for (const [name, options] of Object.entries(chaos)) scenario(name, 4, (seed) => runChaos(seed, options))
 

@@ -1,33 +1,14 @@
-import { afterEach, expect, test } from 'bun:test'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { expect, test } from 'bun:test'
 import { gzipSync } from 'node:zlib'
 import type { MultihashKey } from '#src/bitswap/cid.ts'
 import { maxBlockBytes } from '#src/bitswap/protocol.ts'
 import type { GatewayResult } from '#src/relay/ports.ts'
 import { readByGateway } from '#src/rpc/gateway.ts'
 import { toKey } from '#src/util/bytes.ts'
+import { type Answer, serveUntilAfterEach, urlOfNobody } from '#test/support/http-server.ts'
 import { rawCid, seededBlock } from '#test/support/seeded-content.ts'
 
-type Answer = (request: IncomingMessage, response: ServerResponse) => void
-
-const running: Server[] = []
-
-afterEach(async () => {
-  for (const server of running.splice(0)) {
-    await new Promise((resolve) => {
-      server.close(resolve)
-      server.closeAllConnections()
-    })
-  }
-})
-
-async function serve(answer: Answer): Promise<string> {
-  const server = createServer(answer)
-  running.push(server)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
+const serve = serveUntilAfterEach()
 
 const block = seededBlock(1, 1, 200_000)
 const cid = rawCid(block)
@@ -127,9 +108,7 @@ test('half a block and a cut is a failure, not a block', async () => {
 })
 
 test('nobody there is a failure', async () => {
-  const url = await serve(() => {})
-  const server = running.pop() as Server
-  await new Promise((resolve) => server.close(resolve))
+  const url = await urlOfNobody()
   const result = await new Promise<GatewayResult>((resolve) => readByGateway(url)(key, resolve))
   expect(result).toMatchObject({ kind: 'failed', fault: 'unreachable' })
 })

@@ -1,31 +1,12 @@
-import { afterEach, expect, test } from 'bun:test'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { expect, test } from 'bun:test'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { KuboRpc, type KuboRpcOptions } from '#src/rpc/kubo.ts'
 import { KitsuneError } from '#src/util/errors.ts'
+import { type Answer, serveUntilAfterEach, urlOfNobody } from '#test/support/http-server.ts'
 
-const running: Server[] = []
+const serve = serveUntilAfterEach()
 
-afterEach(async () => {
-  for (const server of running.splice(0)) {
-    await new Promise((resolve) => {
-      server.close(resolve)
-      server.closeAllConnections()
-    })
-  }
-})
-
-async function serve(answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<string> {
-  const server = createServer(answer)
-  running.push(server)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
-
-async function rpc(
-  answer: (request: IncomingMessage, response: ServerResponse) => void,
-  more: Partial<KuboRpcOptions> = {},
-): Promise<KuboRpc> {
+async function rpc(answer: Answer, more: Partial<KuboRpcOptions> = {}): Promise<KuboRpc> {
   return new KuboRpc({ url: await serve(answer), idTimeoutMs: 2_000, ...more })
 }
 
@@ -134,9 +115,7 @@ test('a hang before or within the answer ends in time', async () => {
 })
 
 test('nobody there is unreachable', async () => {
-  const url = await serve(() => {})
-  const server = running.pop() as Server
-  await new Promise((resolve) => server.close(resolve))
+  const url = await urlOfNobody()
   const client = new KuboRpc({ url })
   expect((await idFault(client)).code).toBe('rpc-unreachable')
   expect(await client.blockGet(cid, limits)).toEqual({ kind: 'error', reason: 'unreachable' })
