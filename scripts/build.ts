@@ -56,9 +56,10 @@ try {
   for (const target of wanted(values.target)) {
     const outfile = join(dist, `kitsune-${target.name}${target.suffix}`)
     const entry = values.entry ?? join(root, 'src', 'main.ts')
-    const { bytes, ms } = await compile(target, { entry, outfile, commit })
+    const { bytes, ms, absent } = await compile(target, { entry, outfile, commit })
     const mib = (bytes / 2 ** 20).toFixed(1)
     console.log(`${target.name.padEnd(16)} ${mib.padStart(6)} MiB ${(ms / 1000).toFixed(1).padStart(5)} s`)
+    if (absent.length > 0) console.log(`  without the native code of ${absent.join(', ')}`)
   }
   await writeSums()
 } catch (error) {

@@ -1,12 +1,22 @@
 import { publicKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { Libp2p } from 'libp2p'
+import type { AdminListen } from '#src/config/addresses.ts'
 import type { Config } from '#src/config/config.ts'
 import { createRelay, preloadBy } from '#src/edge-core.ts'
+import {
+  checkAnnounced,
+  createCertificates,
+  openDoors,
+  openPlainHttp,
+  type PlainHttp,
+} from '#src/edge-doors.ts'
 import { watchFaults } from '#src/edge-faults.ts'
 import { collectAll, movedBytes, QuietCollector, quietTickMs } from '#src/edge-memory.ts'
 import { createWeb } from '#src/edge-web.ts'
 import { createAdmin, type Readiness } from '#src/http/admin.ts'
 import { type Served, serveHttp } from '#src/http/serve.ts'
+import type { Certificates } from '#src/p2p/certificates.ts'
+import { unpackFault } from '#src/p2p/door-fault.ts'
 import { Front } from '#src/p2p/front.ts'
 import { Gate } from '#src/p2p/gater.ts'
 import { connectionsByTransport, createFrontHost, createLaneHost, type FrontHost } from '#src/p2p/host.ts'
@@ -15,8 +25,7 @@ import { BackendPool } from '#src/p2p/pool.ts'
 import { type Relay, tickMs } from '#src/relay/relay.ts'
 import { libp2pLogger } from '#src/telemetry/libp2p-logger.ts'
 import { createLog, type Log } from '#src/telemetry/log.ts'
-import { createMetrics, type Metrics } from '#src/telemetry/metrics.ts'
-import { describeError, KitsuneError } from '#src/util/errors.ts'
+import { createMetrics, type DoorState, type Metrics } from '#src/telemetry/metrics.ts'
 
 /**
  * The composition root: every part is built here from the config, started in one order and stopped in the
@@ -33,7 +42,7 @@ export interface RunningEdge {
   /** Where it really listens, with `/p2p/<peer ID>`. */
   readonly listening: readonly string[]
   /** Where the admin API listens; undefined when it is off. */
-  readonly admin: { readonly host: string; readonly port: number } | undefined
+  readonly admin: AdminListen | undefined
 }
 
 export interface EdgeOptions {
@@ -61,16 +70,20 @@ export async function startEdge(config: Config, options: EdgeOptions): Promise<R
     reach: (address) => front?.reach(address),
   })
   const gate = new Gate({ refused: (reason) => relay.counters.refusedClient[reason]++ }, config)
-  const hosts = await createLaneHosts(config, options, log)
+  const hosts = await createLaneHosts(config, options, log, relay)
   const pool = new BackendPool(config.backends, { relay, hosts, log, preload: preloadBy(config) })
+  const certificates = createCertificates(config, log)
   const frontHost = await createFrontHost({
     privateKey: identity.privateKey,
     version: version.version,
     listen: config.listen,
     announce: config.announce,
     proxies: config.proxies,
+    security: config.security.front,
+    ...(certificates && { certificates }),
     gate,
     handleRequest: (request, facts) => web.fetch(request, facts),
+    keeping: { dataDir: config.dataDir, warn: (message, facts) => log.warn(facts, message) },
     logger: libp2pLogger(log),
   })
   front = new Front(frontHost.node, relay)
@@ -89,12 +102,14 @@ export async function startEdge(config: Config, options: EdgeOptions): Promise<R
     publicRequests: web.counts,
     backends: () => pool.status,
     connections: () => connectionsByTransport(frontHost.node),
+    doors: () => edge?.doors ?? [],
+    certificates,
     version: version.version,
     commit: version.commit,
     region: config.region,
     runtime: version.runtime,
   })
-  edge = new Edge({ config, log, relay, gate, hosts, pool, frontHost, front, metrics, options })
+  edge = new Edge({ config, log, relay, gate, hosts, pool, frontHost, front, metrics, certificates, options })
   try {
     await edge.start()
   } catch (error) {
@@ -114,16 +129,18 @@ interface Parts {
   readonly frontHost: FrontHost
   readonly front: Front
   readonly metrics: Metrics
+  readonly certificates: Certificates | undefined
   readonly options: EdgeOptions
 }
 
 class Edge implements RunningEdge {
   readonly finished: Promise<void>
-  listening: readonly string[] = []
-  admin: Served['address'] | undefined
+  admin: AdminListen | undefined
+  doors: readonly DoorState[] = []
   readonly #parts: Parts
   readonly #finish: () => void
   #adminServer: Served | undefined
+  #plainHttp: PlainHttp | undefined
   #ticker: ReturnType<typeof setInterval> | undefined
   #collector: ReturnType<typeof setInterval> | undefined
   #unwatch: (() => void) | undefined
@@ -152,19 +169,26 @@ class Edge implements RunningEdge {
     const quiet = new QuietCollector(() => movedBytes(relay.counters, opened), collectAll)
     this.#collector = setInterval(() => quiet.tick(), quietTickMs)
     await front.start()
-    await listen(frontHost, config)
+    await openDoors(this.#parts, (doors) => {
+      this.doors = doors
+    })
     const self = frontHost.node.peerId.toString()
-    this.listening = frontHost.listening().map((address) => withPeer(address.toString(), self))
+    if (config.http.listen.length > 0)
+      this.#plainHttp = await openPlainHttp(config, this.#parts.gate, frontHost)
     if (config.adminListen !== undefined) {
       this.#adminServer = await serveHttp(this.#adminApp().fetch, config.adminListen)
       this.admin = this.#adminServer.address
     }
-    if (frontHost.aead === 'wasm') log.warn({}, 'The native cipher did not load: encryption is slower')
+    if (frontHost.aead === 'wasm') {
+      const reason = (await unpackFault()) ?? 'there is none for this platform'
+      log.warn({ reason }, 'The native cipher did not load: encryption is slower')
+    }
     log.info(
       {
         peer: self,
         listening: this.listening,
         admin: this.admin,
+        ...(this.#plainHttp && { http: this.#plainHttp.listening }),
         ms: Math.round(performance.now() - startedMs),
       },
       'Kitsune listens',
@@ -206,6 +230,8 @@ class Edge implements RunningEdge {
     await pool.stop()
     await Promise.all(hosts.map((host) => host.stop()))
     await this.#adminServer?.stop()
+    await this.#plainHttp?.stop()
+    this.#parts.certificates?.stop()
     clearInterval(this.#ticker)
     clearInterval(this.#collector)
     this.#unwatch?.()
@@ -238,6 +264,12 @@ class Edge implements RunningEdge {
     })
   }
 
+  get listening(): readonly string[] {
+    const { frontHost } = this.#parts
+    const self = frontHost.node.peerId.toString()
+    return frontHost.listening().map((address) => withPeer(address.toString(), self))
+  }
+
   /** What clients are told; where that is nothing, as on a private network, where it listens. */
   get addresses(): string[] {
     const advertised = this.#parts.frontHost.advertised().map((address) => address.toString())
@@ -245,48 +277,24 @@ class Edge implements RunningEdge {
   }
 }
 
-async function createLaneHosts(config: Config, options: EdgeOptions, log: Log): Promise<Libp2p[]> {
+async function createLaneHosts(
+  config: Config,
+  options: EdgeOptions,
+  log: Log,
+  relay: Relay,
+): Promise<Libp2p[]> {
   return Promise.all(
     Array.from({ length: config.lanes }, async (_, lane) =>
       createLaneHost({
         start: false,
         privateKey: await laneKey(options.laneSeed, lane),
         version: options.version.version,
+        security: config.security.back,
+        wrongSwarmKey: () => relay.counters.refusedBackend['wrong-swarm-key']++,
         logger: libp2pLogger(log),
       }),
     ),
   )
-}
-
-async function listen(frontHost: FrontHost, config: Config): Promise<void> {
-  try {
-    await frontHost.node.start()
-  } catch (cause) {
-    throw new KitsuneError('LISTEN_FAILED', 'The front cannot listen', {
-      facts: {
-        listen: config.listen,
-        reason: faultsOf(describeError(cause)),
-        hint: 'Another process may have the port, or the address may not be of this machine: see KITSUNE_LISTEN.',
-      },
-    })
-  }
-}
-
-/** libp2p explains its own settings around what went wrong: keeps the lines with the system's words. */
-function faultsOf(text: string): string {
-  const faults = text.split('\n').filter((line) => /\bE[A-Z]{3,}\b/.test(line) && !/^\s*at /.test(line))
-  return (faults.length > 0 ? faults : text.split('\n', 1)).map((line) => line.trim()).join('; ')
-}
-
-/** An address with somebody else's peer ID would send clients away. */
-function checkAnnounced(config: Config, self: string): void {
-  for (const address of config.announce) {
-    const named = address.split('/p2p/')[1]
-    if (named === undefined || named === self) continue
-    throw new KitsuneError('CONFIG_ANNOUNCE', 'KITSUNE_ANNOUNCE names another peer', {
-      facts: { address, hint: `The identity served here is ${self}; leave /p2p/… out, it is added.` },
-    })
-  }
 }
 
 function withPeer(address: string, peer: string): string {

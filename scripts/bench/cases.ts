@@ -3,6 +3,7 @@ import { nearest } from '#src/util/nearest.ts'
 import type { BenchCase } from './case.ts'
 import { blockLoads } from './cases/blocks.ts'
 import { connectionCases } from './cases/connections.ts'
+import { doorCases } from './cases/doors.ts'
 import { enduranceCases } from './cases/endurance.ts'
 import { latencyCases } from './cases/latency.ts'
 import { preloadCase } from './cases/preload.ts'
@@ -18,6 +19,7 @@ export const cases: readonly BenchCase[] = [
   uncoveredCase,
   ...latencyCases,
   ...connectionCases,
+  ...doorCases,
   ...enduranceCases,
   preloadCase,
   startCase,

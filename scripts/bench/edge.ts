@@ -21,6 +21,8 @@ export interface EdgeOptions {
 
 export interface Edge extends Subject {
   readonly process: TestProcess
+  /** Where it listens, each with /p2p/…. */
+  readonly addresses: readonly string[]
   /** From starting the process to its saying that it listens. */
   readonly startMs: number
   /** Since its process was started. */
@@ -64,14 +66,17 @@ async function startIn(dataDir: string, lab: Lab, options: EdgeOptions): Promise
   })
   const startMs = performance.now() - beganMs
   const { listening, admin } = child.ready as unknown as { listening: string[]; admin: { port: number } }
-  const ws = listening.find((address) => address.includes('/ws')) ?? ''
+  const at = (door: string): string =>
+    listening.find((address) => new RegExp(`/tcp/\\d+${door}/p2p/`).test(address)) ?? ''
+  const ws = at('/ws')
   const edge: Edge = {
     kind: 'edge',
     process: child,
     pid: child.pid,
     startMs,
     ageSeconds: () => (performance.now() - beganMs) / 1000,
-    tcp: listening.find((address) => !address.includes('/ws')) ?? '',
+    addresses: listening,
+    tcp: at(''),
     ws,
     web: `http://127.0.0.1:${/\/tcp\/(\d+)/.exec(ws)?.[1]}`,
     stop: () => child.stop(),

@@ -64,7 +64,7 @@ export function loadOf(lab: Lab, spec: LoadCase, round: number): Load {
 export async function inTurns(
   lab: Lab,
   name: string,
-  stage: Stage,
+  stage: Pick<Stage, 'subjects'>,
   once: (subject: Stage['subjects'][number], round: number) => Promise<Run>,
 ): Promise<Run[]> {
   const runs: Run[] = []

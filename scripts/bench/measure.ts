@@ -53,6 +53,15 @@ export function partsOf(subject: Subject, backend: Subject): Record<string, numb
   return subject === backend ? { direct: backend.pid } : { [subject.kind]: subject.pid, backend: backend.pid }
 }
 
+/** How the clients of a subject dial it. */
+export function dialling(
+  subject: Subject,
+  over: 'tcp' | 'ws' = 'tcp',
+): Pick<GoLoadOptions, 'peer' | 'security' | 'program'> {
+  const { security, program } = subject
+  return { peer: subject[over], ...(security && { security }), ...(program && { program }) }
+}
+
 /** Puts a load on a subject and returns what came of it. */
 export async function measure(
   lab: Lab,
@@ -60,9 +69,8 @@ export async function measure(
   backend: Subject,
   options: MeasureOptions,
 ): Promise<Run> {
-  const peer = options.over === 'ws' ? subject.ws : subject.tcp
   resetPeak(subject.pid)
-  const load = await lab.keep(startGoLoad({ ...options.load, peer }))
+  const load = await lab.keep(startGoLoad({ ...options.load, ...dialling(subject, options.over) }))
   const clock = new CpuClock({ ...partsOf(subject, backend), load: load.process.pid })
   const result = await load.result(((options.load.seconds ?? 0) + 120) * 1000)
   const { byPart, strangers } = clock.read({ load: result.cpuSeconds })

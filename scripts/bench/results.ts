@@ -3,8 +3,8 @@
  * This is also what `--json` writes.
  */
 
-/** Who serves: the backend itself, the edge in front of it, or another proxy there. */
-export type SubjectKind = 'direct' | 'edge' | 'haproxy' | 'other'
+/** Who serves: the backend itself, the edge in front of it (`tcp`: by that door, beside another), or another proxy there. */
+export type SubjectKind = 'direct' | 'edge' | 'tcp' | 'haproxy' | 'other'
 
 /** What is counted as work. */
 export type Unit = 'MiB' | 'blocks' | 'denials' | 'wants' | 'connections'

@@ -3,6 +3,7 @@
  * names. Each is one process; the backend is the same one for all of them.
  */
 import { existsSync } from 'node:fs'
+import type { GoLoadOptions } from '#test/support/go-load.ts'
 import { type GoServe, type GoServeOptions, startGoServe } from '#test/support/go-peer.ts'
 import { startEdge } from './edge.ts'
 import { haproxyPath, startHaproxy } from './haproxy.ts'
@@ -19,6 +20,10 @@ export interface Subject {
   readonly ws: string
   /** `http://127.0.0.1:PORT` for the calls of js-ipfs; empty where it has none. */
   readonly web: string
+  /** The one security protocol that its clients offer; default what Go offers. */
+  readonly security?: 'noise' | 'tls'
+  /** Who loads it, where Go does not dial it. */
+  readonly program?: GoLoadOptions['program']
   stop(): Promise<unknown>
 }
 

@@ -17,6 +17,8 @@ export interface Compiled {
   readonly outfile: string
   readonly bytes: number
   readonly ms: number
+  /** Packages whose native code is not in it. */
+  readonly absent: readonly string[]
 }
 
 /** Compiles `entry` for `target`; throws with the bundler's own messages. */
@@ -24,6 +26,7 @@ export async function compile(target: Target, options: CompileOptions): Promise<
   const { entry, outfile, commit } = options
   const begunAt = performance.now()
   await mkdir(dirname(outfile), { recursive: true })
+  const { plugin, absent } = await embedAddons(target)
   await Bun.build({
     entrypoints: [entry],
     target: 'bun',
@@ -36,7 +39,7 @@ export async function compile(target: Target, options: CompileOptions): Promise<
       KITSUNE_BUILD: JSON.stringify({ commit, target: target.name }),
       'process.env.NODE_ENV': JSON.stringify('production'),
     },
-    plugins: [embedAddons(target)],
+    plugins: [plugin],
     compile: {
       target: target.runtime,
       outfile,
@@ -47,5 +50,5 @@ export async function compile(target: Target, options: CompileOptions): Promise<
     throw: true,
   })
   const { size } = await stat(outfile)
-  return { outfile, bytes: size, ms: performance.now() - begunAt }
+  return { outfile, bytes: size, ms: performance.now() - begunAt, absent }
 }

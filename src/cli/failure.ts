@@ -41,7 +41,14 @@ export function explain(terminal: Terminal, error: unknown): ExitCode {
     return exitCodes.cannotStart
   }
   if (error instanceof KitsuneError) {
-    say(`kitsune: ${sentence(error)}`)
+    const { reasons, hint } = error.facts
+    if (Array.isArray(reasons)) {
+      say(`kitsune: ${error.message}:`)
+      for (const reason of reasons) terminal.err(wrap(String(reason), terminal.columns, 2))
+      if (hint !== undefined) say(String(hint))
+    } else {
+      say(`kitsune: ${sentence(error)}`)
+    }
     return /^(KEY|CONFIG)_/.test(error.code) ? exitCodes.usage : exitCodes.cannotStart
   }
   say(

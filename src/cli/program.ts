@@ -1,8 +1,10 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { explain } from '#src/cli/failure.ts'
 import { keyImport, keyLanes, keyNew, keyShow } from '#src/cli/key.ts'
+import { keySwarmNew, keySwarmShow } from '#src/cli/key-swarm.ts'
 import { exitCodesHelp, variablesHelp } from '#src/cli/options.ts'
 import { run } from '#src/cli/run.ts'
+import { type SnippetKind, snippetKinds } from '#src/cli/snippets.ts'
 import { type ExitCode, exitCodes, type Terminal } from '#src/cli/terminal.ts'
 import { validate } from '#src/cli/validate.ts'
 import { buildVersion, formatVersion } from '#src/cli/version.ts'
@@ -80,6 +82,29 @@ function build(terminal: Terminal, done: (code: ExitCode) => void): Command {
       done(await validate(terminal, { connect: options.connect ?? false })),
     )
 
+  program
+    .command('addrs')
+    .description(
+      'print the addresses to give to clients, as the running edge tells them, and configurations to paste',
+    )
+    .option('--json', "what Kubo's id answers, as JSON")
+    .addOption(
+      new Option('--snippet <client>', 'the configuration of that client alone').choices(snippetKinds),
+    )
+    .action(async (options: { json?: boolean; snippet?: SnippetKind }) => {
+      const { addrs } = await import('#src/cli/addrs.ts')
+      done(await addrs(terminal, { ...options, json: options.json ?? false }))
+    })
+
+  program
+    .command('doctor')
+    .description('look at this machine, the doors and each backend, and say how to mend what is wrong')
+    .option('--json', 'one JSON object with all findings')
+    .action(async (options: { json?: boolean }) => {
+      const { doctor } = await import('#src/cli/doctor.ts')
+      done(await doctor(terminal, { json: options.json ?? false }))
+    })
+
   addKeyCommands(program, terminal, done)
   return program
 }
@@ -126,4 +151,17 @@ function addKeyCommands(program: Command, terminal: Terminal, done: (code: ExitC
     .argument('<file>', 'the file to read; - is standard input')
     .option(out, outMeaning)
     .action(async (file: string, options: { out?: string }) => done(await keyImport(terminal, file, options)))
+  const swarm = key
+    .command('swarm')
+    .description('keys of private networks: make one, or show its fingerprint')
+  swarm
+    .command('new')
+    .description('make a swarm.key as Kubo has it')
+    .requiredOption(out, 'where to keep it, mode 0600, never overwritten')
+    .action(async (options: { out: string }) => done(await keySwarmNew(terminal, options)))
+  swarm
+    .command('show')
+    .description('show the fingerprint of a swarm.key, as a Kubo prints it at its start')
+    .argument('<file>', 'a swarm.key')
+    .action(async (file: string) => done(await keySwarmShow(terminal, file)))
 }

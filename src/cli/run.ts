@@ -1,3 +1,4 @@
+import { compilesCode, wxMend, wxText } from '#src/cli/compiler.ts'
 import { explain, explainProblems } from '#src/cli/failure.ts'
 import { type ExitCode, exitCodes, type Terminal } from '#src/cli/terminal.ts'
 import { type BuildVersion, buildVersion } from '#src/cli/version.ts'
@@ -77,6 +78,10 @@ async function runEdge(
     starting.catch(() => undefined)
     return exitCodes.cutShort
   }
+  // Only now, so that no client waits for it.
+  void compilesCode().then((compiles) => {
+    if (compiles === false) terminal.err(`Warning: ${wxText}. To mend it: ${wxMend}`)
+  })
   const ended = edge.finished.then(() => 'finished' as const)
   if ((await Promise.race([signals.first, ended])) === 'finished') return exitCodes.clean
   ended.catch(() => undefined)

@@ -32,7 +32,7 @@ export const exitCodeTable: readonly (readonly [ExitCode, string])[] = [
   [exitCodes.clean, 'ended cleanly'],
   [
     exitCodes.usage,
-    'the environment, a key or the command line is wrong; validate found a fault; the demo failed',
+    'the environment, a key or the command line is wrong; validate or doctor found a fault; addrs found no edge; the demo failed',
   ],
   [exitCodes.cannotStart, 'cannot start: a port is in use, a directory cannot be written'],
   [

@@ -1,6 +1,6 @@
 import { explain, explainProblems } from '#src/cli/failure.ts'
 import { type ExitCode, exitCodes, type Terminal } from '#src/cli/terminal.ts'
-import type { BackendConfig, Config } from '#src/config/config.ts'
+import type { BackendConfig, Config, ConnectionSecurity } from '#src/config/config.ts'
 import { loadConfig, type Setting } from '#src/config/load.ts'
 
 const probeTimeoutMs = 5000
@@ -11,7 +11,10 @@ export type Probed =
   | { readonly ok: false; readonly reason: string }
 
 /** Dials one backend and says what answered. */
-export type Probe = (backend: BackendConfig, options: { timeoutMs: number }) => Promise<Probed>
+export type Probe = (
+  backend: BackendConfig,
+  options: { timeoutMs: number; security: ConnectionSecurity },
+) => Promise<Probed>
 
 async function realProbe(...args: Parameters<Probe>): Promise<Probed> {
   const { probeBackend } = await import('#src/p2p/probe.ts')
@@ -35,7 +38,7 @@ export async function validate(
   printSettings(terminal, loaded.sources)
   const identityCode = await checkIdentity(terminal, loaded.config)
   if (!options.connect) return identityCode
-  const answered = await probeAll(terminal, loaded.config.backends, probe)
+  const answered = await probeAll(terminal, loaded.config, probe)
   return answered ? identityCode : exitCodes.usage
 }
 
@@ -68,14 +71,10 @@ async function checkIdentity(terminal: Terminal, config: Config): Promise<ExitCo
   }
 }
 
-async function probeAll(
-  terminal: Terminal,
-  backends: readonly BackendConfig[],
-  probe: Probe,
-): Promise<boolean> {
+async function probeAll(terminal: Terminal, { backends, security }: Config, probe: Probe): Promise<boolean> {
   const results = await Promise.all(
     backends.map(async (backend) => {
-      const probed = await probe(backend, { timeoutMs: probeTimeoutMs })
+      const probed = await probe(backend, { timeoutMs: probeTimeoutMs, security: security.back })
       const text = probed.ok
         ? `ok in ${Math.round(probed.ms)} ms: ${probed.peerId}${probed.agent === undefined ? '' : ` (${probed.agent})`}`
         : `FAILED: ${probed.reason}`

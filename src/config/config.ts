@@ -1,4 +1,7 @@
+import type { AdminListen } from '#src/config/addresses.ts'
+import type { ListenAddress } from '#src/config/listen.ts'
 import type { RpcCommand } from '#src/config/rpc-allow.ts'
+import type { SecurityProtocol } from '#src/config/schema-security.ts'
 
 /** What the environment says, checked and with defaults applied. Durations in ms, sizes in bytes. */
 export interface Config {
@@ -9,10 +12,21 @@ export interface Config {
     | { readonly kind: 'inline'; readonly value: string }
     | { readonly kind: 'created'; readonly path: string }
   readonly dataDir: string
-  /** Multiaddrs, as given or defaulted; those of IPv6 are there only where the machine has it. */
-  readonly listen: readonly string[]
+  /** As given or defaulted; the default has those of IPv6 only where the machine has it. */
+  readonly listen: readonly ListenAddress[]
   /** Multiaddrs told to clients instead of the real ones; empty: public ones among the real ones. */
   readonly announce: readonly string[]
+  /** Certificates of the wss doors, the one for unknown names first; empty: none. */
+  readonly tls: readonly CertificatePaths[]
+  /** Plain HTTP beside the web ports. */
+  readonly http: {
+    /** Multiaddrs `/ip4|ip6/…/tcp/…`; empty is off. */
+    readonly listen: readonly string[]
+    /** Directory with `.well-known/acme-challenge/`. */
+    readonly acmeWebroot: string | undefined
+  }
+  /** How libp2p connections are secured: those of clients, and those to backends. */
+  readonly security: { readonly front: ConnectionSecurity; readonly back: ConnectionSecurity }
   /** Load balancers in front. */
   readonly proxies: {
     /** CIDRs of those that are believed who is calling. */
@@ -21,7 +35,7 @@ export interface Config {
     readonly protocol: readonly ('tcp' | 'ws')[]
   }
   /** `undefined` is off. */
-  readonly adminListen: { readonly host: string; readonly port: number } | undefined
+  readonly adminListen: AdminListen | undefined
   readonly region: string
   readonly log: { readonly level: LogLevel; readonly format: 'json' | 'pretty' }
   /** Back identities per backend. */
@@ -83,6 +97,20 @@ export interface Config {
     readonly bufferBytesTotal: number
   }
   readonly drainMs: number
+}
+
+/** Where a certificate and its key are; PEM. */
+export interface CertificatePaths {
+  readonly certFile: string
+  readonly keyFile: string
+}
+
+/** How connections of one side are secured. */
+export interface ConnectionSecurity {
+  /** In the order in which they are offered; never empty. */
+  readonly protocols: readonly SecurityProtocol[]
+  /** 32 bytes; makes the network private. */
+  readonly swarmKey?: Uint8Array
 }
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent'

@@ -1,6 +1,8 @@
 import { resolve } from 'node:path'
-import { collide, hostPortOf } from '#src/config/addresses.ts'
+import { collide, formatAdminListen, hostPortOf } from '#src/config/addresses.ts'
+import { tlsFaults } from '#src/config/contradictions-tls.ts'
 import { type Given, type Machine, type Problem, problem } from '#src/config/environment.ts'
+import { doorsOf } from '#src/config/listen.ts'
 import { schema, type Values, type VariableKey } from '#src/config/schema.ts'
 import { formatDuration, formatSize } from '#src/config/values.ts'
 
@@ -19,6 +21,7 @@ export function contradictions(
     ...preloads(values, given),
     ...delegates(values, given),
     ...ports(values),
+    ...tlsFaults(values),
     ...proxies(values, given),
     ...atMost(
       given,
@@ -100,15 +103,15 @@ function delegates(values: Values, given: ReadonlyMap<VariableKey, Given>): Prob
 
 function ports(values: Values): Problem[] {
   const problems: Problem[] = []
-  const listen = values.listen ?? []
+  const listen = doorsOf(values.listen ?? [], values.listenOptional ?? []).map(({ address }) => address)
   for (const [index, address] of listen.entries()) {
     const rival = listen.slice(0, index).find((other) => collide(hostPortOf(other), hostPortOf(address)))
     if (rival !== undefined) problems.push(problem('listen', address, `wants the same port as ${rival}`))
   }
   const admin = values.adminListen
-  const rival = admin && listen.find((address) => collide(hostPortOf(address), admin))
+  const rival = admin && 'port' in admin && listen.find((address) => collide(hostPortOf(address), admin))
   if (admin && rival) {
-    const found = admin.host.includes(':') ? `[${admin.host}]:${admin.port}` : `${admin.host}:${admin.port}`
+    const found = formatAdminListen(admin)
     problems.push(problem('adminListen', found, `wants the same port as ${rival} of ${schema.listen.name}`))
   }
   return problems
@@ -116,7 +119,8 @@ function ports(values: Values): Problem[] {
 
 /** Without anybody to trust every connection would be closed; without a listener nothing would be read. */
 function proxies(values: Values, given: ReadonlyMap<VariableKey, Given>): Problem[] {
-  const { listen, proxyProtocol = [] } = values
+  const { proxyProtocol = [] } = values
+  const kinds = values.listen && doorsOf(values.listen, values.listenOptional ?? []).map(({ kind }) => kind)
   const problems: Problem[] = []
   if (proxyProtocol.length > 0 && values.trustedProxies === undefined) {
     const message = `needs ${schema.trustedProxies.name}: set it to the addresses from which your load balancers connect`
@@ -124,8 +128,8 @@ function proxies(values: Values, given: ReadonlyMap<VariableKey, Given>): Proble
   }
   // Who says "on" means whatever is listened on.
   const named = given.get('proxyProtocol')?.text.trim().toLowerCase() === 'on' ? [] : proxyProtocol
-  for (const kind of listen === undefined ? [] : named) {
-    if (listen?.some((address) => address.endsWith('/ws') === (kind === 'ws'))) continue
+  for (const kind of kinds === undefined ? [] : named) {
+    if (kinds?.some((each) => each === kind || (each === 'wss' && kind === 'ws'))) continue
     const message = `names ${kind}, and ${schema.listen.name} has no such address`
     problems.push(problem('proxyProtocol', proxyProtocol.join(','), message))
   }

@@ -14,8 +14,8 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 /** What the configuration needs from the machine. */
 export interface Machine {
-  /** Returns a file as text, or throws. */
-  readonly readFile: (path: string) => string
+  /** Returns a file as text, or throws; `latin1` has a character per byte. */
+  readonly readFile: (path: string, encoding?: 'latin1') => string
   readonly exists: (path: string) => boolean
   /** IPv6 can be listened on. */
   readonly ipv6: boolean
@@ -61,8 +61,9 @@ export function problem(key: VariableKey, found: string, message: string, name?:
 
 /** Returns the name of the variable that holds a path to the value, if there is one. */
 export function fileVariable(key: VariableKey): string | undefined {
-  // A file that names a key file would be one step too many, and KITSUNE_KEY_FILE is a variable already.
-  return key === 'key' || key === 'keyFile' ? undefined : `${schema[key].name}_FILE`
+  const { name } = schema[key]
+  // A file that names a file would be one step too many, and KITSUNE_KEY_FILE is a variable already.
+  return key === 'key' || name.endsWith('_FILE') ? undefined : `${name}_FILE`
 }
 
 /** Gathers the text of every variable. An empty text counts as not set. */
@@ -111,7 +112,7 @@ function fromFile(key: VariableKey, env: Environment, machine: Machine): Source 
   const name = fileVariable(key)
   const path = name === undefined ? '' : (env[name]?.trim() ?? '')
   if (name === undefined || path === '') return undefined
-  return fileContents(name, path, `file ${path}`, machine)
+  return fileContents(key, name, path, `file ${path}`, machine)
 }
 
 function fromCredential(key: VariableKey, env: Environment, machine: Machine): Source | undefined {
@@ -123,13 +124,20 @@ function fromCredential(key: VariableKey, env: Environment, machine: Machine): S
   if (name === undefined) return undefined
   const path = join(directory, name)
   const label = `the credential ${name}`
-  if (key === 'keyFile') return { name: label, found: path, origin: 'credential' }
-  return fileContents(label, path, 'credential', machine)
+  // So is that of any other variable that names a file.
+  if (schema[key].name.endsWith('_FILE')) return { name: label, found: path, origin: 'credential' }
+  return fileContents(key, label, path, 'credential', machine)
 }
 
-function fileContents(name: string, path: string, origin: string, machine: Machine): Source {
+function fileContents(
+  key: VariableKey,
+  name: string,
+  path: string,
+  origin: string,
+  machine: Machine,
+): Source {
   try {
-    const text = machine.readFile(path).trim()
+    const text = schema[key].bytes ? machine.readFile(path, 'latin1') : machine.readFile(path).trim()
     if (text !== '') return { name, found: text, origin }
     return { name, found: path, origin, fault: 'names a file that is empty' }
   } catch (error) {

@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path'
 import * as v from 'valibot'
 import type { Config } from '#src/config/config.ts'
 import { contradictions, keyFaults } from '#src/config/contradictions.ts'
+import { securityFaults } from '#src/config/contradictions-security.ts'
 import {
   collect,
   type Environment,
@@ -11,6 +12,7 @@ import {
   problem,
   variableKeys,
 } from '#src/config/environment.ts'
+import { doorsOf } from '#src/config/listen.ts'
 import { schema, type Values, type VariableKey } from '#src/config/schema.ts'
 
 /** One variable as it holds, secrets hidden, and where it came from ("default", "environment", "file …"). */
@@ -54,7 +56,7 @@ export function loadConfig(env: Environment, machine: Machine): Loaded {
     const text = defaultText(key, values as Values, env, machine)
     if (text !== undefined) take(key, { text, origin: 'default' })
   }
-  found.push(...contradictions(values as Values, given, machine))
+  found.push(...contradictions(values as Values, given, machine), ...securityFaults(values as Values, env))
   if (found.length > 0) return { kind: 'invalid', problems: found }
   const order = new Map(variableKeys.map((key, index) => [schema[key].name, index]))
   sources.sort((a, b) => (order.get(a.variable) ?? 0) - (order.get(b.variable) ?? 0))
@@ -73,6 +75,13 @@ function defaultText(
     case 'key':
     case 'keyFile':
     case 'announce':
+    case 'listenOptional':
+    case 'tlsCertFile':
+    case 'tlsKeyFile':
+    case 'httpListen':
+    case 'acmeWebroot':
+    case 'swarmKey':
+    case 'backSwarmKey':
     case 'trustedProxies':
     case 'region':
       return undefined
@@ -141,8 +150,23 @@ function assemble(values: Values, machine: Machine): Config {
     backends: must('backends'),
     identity: identity(values, dataDir, machine),
     dataDir,
-    listen: must('listen'),
+    listen: doorsOf(must('listen'), values.listenOptional ?? []),
     announce: values.announce ?? [],
+    tls: certificatePaths(values, machine),
+    http: {
+      listen: values.httpListen ?? [],
+      acmeWebroot: values.acmeWebroot && resolve(machine.cwd, values.acmeWebroot),
+    },
+    security: {
+      front: {
+        protocols: must('security'),
+        ...(values.swarmKey && { swarmKey: values.swarmKey }),
+      },
+      back: {
+        protocols: must('backSecurity'),
+        ...(values.backSwarmKey && { swarmKey: values.backSwarmKey }),
+      },
+    },
     proxies: { trusted: values.trustedProxies ?? [], protocol: must('proxyProtocol') },
     adminListen: values.adminListen,
     region: values.region ?? '',
@@ -186,6 +210,14 @@ function assemble(values: Values, machine: Machine): Config {
     },
     drainMs: must('drain'),
   }
+}
+
+function certificatePaths(values: Values, machine: Machine): Config['tls'] {
+  const keys = values.tlsKeyFile ?? []
+  return (values.tlsCertFile ?? []).map((certFile, index) => ({
+    certFile: resolve(machine.cwd, certFile),
+    keyFile: resolve(machine.cwd, keys[index] ?? ''),
+  }))
 }
 
 function identity(

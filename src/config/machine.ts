@@ -5,7 +5,7 @@ import type { Machine } from '#src/config/environment.ts'
 /** Returns the machine this process runs on. */
 export function thisMachine(isTerminal: boolean): Machine {
   return {
-    readFile: (path) => readFileSync(path, 'utf8'),
+    readFile: (path, encoding) => readFileSync(path, encoding ?? 'utf8'),
     exists: existsSync,
     // Loopback counts: where the kernel has IPv6 at all, `::` can be listened on.
     ipv6: Object.values(networkInterfaces()).some((addresses) =>

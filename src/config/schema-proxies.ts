@@ -21,7 +21,7 @@ export const proxyVariables = {
     name: 'KITSUNE_TRUSTED_PROXIES',
     section: 'Addresses',
     description:
-      'Load balancers in front, comma-separated: only these are believed who is calling, by X-Forwarded-For or Forwarded on the WebSocket ports and by the PROXY protocol.',
+      'Load balancers in front, comma-separated: only these are believed who is calling, by X-Forwarded-For or Forwarded on the web ports and by the PROXY protocol.',
     allowed: 'IP addresses and CIDRs, comma-separated',
     default: 'none; everybody is who the socket says',
     example: '10.0.0.5,10.1.0.0/24,fd00:1::/64',
@@ -31,7 +31,7 @@ export const proxyVariables = {
     name: 'KITSUNE_PROXY_PROTOCOL',
     section: 'Addresses',
     description:
-      'Listeners on which every connection begins with a PROXY protocol header (version 1 or 2) from KITSUNE_TRUSTED_PROXIES; any other is closed.',
+      'Listeners on which every connection begins with a PROXY protocol header (version 1 or 2) from KITSUNE_TRUSTED_PROXIES; any other is closed. ws means every web port: /ws, /tls/ws and KITSUNE_HTTP_LISTEN.',
     allowed: 'off, on (every listener), tcp, ws or tcp,ws',
     default: 'off',
     example: 'tcp,ws',

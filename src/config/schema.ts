@@ -1,9 +1,12 @@
 import * as v from 'valibot'
-import { parseAdminListen, parseAnnounce, parseListen } from '#src/config/addresses.ts'
+import { parseAdminListen, parseAnnounce } from '#src/config/addresses.ts'
 import { maskBackends, parseBackends } from '#src/config/backends.ts'
+import { listenVariables } from '#src/config/schema-listen.ts'
 import { preloadVariables } from '#src/config/schema-preload.ts'
 import { proxyVariables } from '#src/config/schema-proxies.ts'
 import { rpcVariables } from '#src/config/schema-rpc.ts'
+import { securityVariables } from '#src/config/schema-security.ts'
+import { tlsVariables } from '#src/config/schema-tls.ts'
 import * as values from '#src/config/values.ts'
 import { list, many, one, variable, within } from '#src/config/variable.ts'
 
@@ -81,32 +84,29 @@ export const schema = {
     example: '/var/lib/kitsune',
     schema: path,
   }),
-  listen: variable({
-    name: 'KITSUNE_LISTEN',
-    section: 'Addresses',
-    description: 'Where clients are accepted, comma-separated multiaddrs. Port 0 picks a free one.',
-    allowed: '/ip4/…/tcp/… and /ip6/…/tcp/…, each with or without /ws, comma-separated',
-    default: '/ip4/0.0.0.0/tcp/4001,/ip4/0.0.0.0/tcp/4002/ws and their /ip6/:: twins where IPv6 exists',
-    example: '/ip4/0.0.0.0/tcp/4001,/ip4/127.0.0.1/tcp/4002/ws',
-    schema: list(parseListen),
-  }),
+  ...listenVariables,
   announce: variable({
     name: 'KITSUNE_ANNOUNCE',
     section: 'Addresses',
-    description: 'Addresses told to clients in place of the real ones, comma-separated multiaddrs.',
-    allowed: 'multiaddrs that can be dialled, with or without /p2p/…, comma-separated',
-    default: 'the public ones among the real ones',
+    description:
+      'Addresses told to clients in place of the real ones, comma-separated multiaddrs. webrtc-direct and webtransport get the hashes of their certificates.',
+    allowed:
+      'multiaddrs that can be dialled (/ip4, /ip6, /dns4, /dns6, /dnsaddr), with or without /p2p/…, comma-separated',
+    default: 'the public ones among the real ones; of wss, the names in its certificate',
     example: '/dns4/node0.example.net/tcp/4001,/dns4/node0.example.net/tcp/443/wss',
     schema: list(parseAnnounce),
   }),
+  ...tlsVariables,
+  ...securityVariables,
   ...proxyVariables,
   adminListen: variable({
     name: 'KITSUNE_ADMIN_LISTEN',
     section: 'Addresses',
-    description: 'Where health, metrics and the state of the backends are served by HTTP. Keep it private.',
-    allowed: 'address:port, or off',
+    description:
+      'Where health, metrics and the state of the backends are served by HTTP: a port, or a socket of mode 0660. Keep it private; kitsune addrs and kitsune doctor ask there.',
+    allowed: 'address:port, unix:/path (or /unix/path), or off',
     default: '127.0.0.1:9090',
-    example: '10.0.0.2:9090',
+    example: 'unix:/run/kitsune/admin.sock',
     schema: one(parseAdminListen),
   }),
   region: variable({

@@ -29,6 +29,8 @@ export interface Variable<T> {
   readonly secret: boolean
   /** Returns the text with what is secret in it hidden. */
   readonly mask: (text: string) => string
+  /** A file of it may have any bytes: its text has a character per byte, and nothing is taken off its ends. */
+  readonly bytes?: boolean
   readonly schema: v.GenericSchema<string, T>
 }
 

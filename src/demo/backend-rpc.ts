@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { stream } from 'hono/streaming'
 import type { IpfsNode } from '#src/demo/ipfs-node.ts'
-import { type Served, serveHttp } from '#src/http/serve.ts'
+import { serveHttp } from '#src/http/serve.ts'
 
 /**
  * What an edge asks of a backend by RPC, answered by an embedded node in the shape of Kubo: `id`, so that the edge
@@ -30,6 +30,6 @@ export async function serveBackendRpc(node: IpfsNode): Promise<BackendRpc> {
       }
     })
   })
-  const served: Served = await serveHttp(app.fetch, { host: '127.0.0.1', port: 0 })
+  const served = await serveHttp(app.fetch, { host: '127.0.0.1', port: 0 })
   return { url: `http://127.0.0.1:${served.address.port}`, stop: () => served.stop() }
 }

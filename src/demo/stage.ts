@@ -91,7 +91,9 @@ export class Stage {
         version: this.#options.version,
       }),
     )
-    const { host = '127.0.0.1', port } = running.admin ?? {}
+    if (running.admin === undefined || 'path' in running.admin)
+      throw new Error('the demo needs its admin port')
+    const { host, port } = running.admin
     this.#edge = new DemoEdge(running, peerId.toString(), `http://${host}:${port}`)
     await this.#within(this.#edge.reachedAll(this.#signal))
     return this.#edge

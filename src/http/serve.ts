@@ -1,12 +1,17 @@
 import { createServer, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
+import { bind, listenOnSocket } from '#src/http/socket-file.ts'
 import { KitsuneError } from '#src/util/errors.ts'
 
-export interface ServeOptions {
-  readonly host: string
-  /** 0 takes a free one. */
-  readonly port: number
+type Answer = (request: Request) => Response | Promise<Response>
+
+/** 0 takes a free one. */
+type OnPort = { readonly host: string; readonly port: number }
+/** A TCP port, or a socket in the file system for the owner and his group. */
+export type ServeAt = OnPort | { readonly path: string }
+
+export interface ServeLimits {
   /** Further connections are closed at once. Default 256: scrapers and load checks need a handful. */
   readonly maxConnections?: number
   /** A request must have come in whole after this time. Default 10 s: requests here have no body to speak of. */
@@ -15,8 +20,11 @@ export interface ServeOptions {
   readonly maxHeaderBytes?: number
 }
 
-export interface Served {
-  readonly address: { readonly host: string; readonly port: number }
+export type ServeOptions = ServeAt & ServeLimits
+
+export interface Served<At = ServeAt> {
+  /** Where it really listens. */
+  readonly address: At
   /** Closes the port, lets answers under way finish for a second, then closes their connections. Idempotent. */
   stop(): Promise<void>
 }
@@ -25,14 +33,13 @@ const stopGraceMs = 1_000
 const keepAliveMs = 60_000
 
 /**
- * Puts an app on a TCP port. Resolves when it listens; throws `port-in-use`, `port-forbidden`,
- * `address-not-here` or `listen-failed`, each with `{ host, port }` as facts.
+ * Puts an app where it can be asked. Resolves when it listens; throws `port-in-use`, `port-forbidden`,
+ * `address-not-here` or `listen-failed` with `{ host, port }` as facts, or `socket-…` with `{ path }`.
  */
-export async function serveHttp(
-  fetch: (request: Request) => Response | Promise<Response>,
-  options: ServeOptions,
-): Promise<Served> {
-  const { host, port, maxConnections = 256, requestTimeoutMs = 10_000, maxHeaderBytes = 16 * 1024 } = options
+export async function serveHttp(fetch: Answer, options: OnPort & ServeLimits): Promise<Served<OnPort>>
+export async function serveHttp(fetch: Answer, options: ServeOptions): Promise<Served>
+export async function serveHttp(fetch: Answer, options: ServeOptions): Promise<Served> {
+  const { maxConnections = 256, requestTimeoutMs = 10_000, maxHeaderBytes = 16 * 1024 } = options
   const server = createServer(
     {
       maxHeaderSize: maxHeaderBytes,
@@ -45,12 +52,10 @@ export async function serveHttp(
     getRequestListener(fetch, { overrideGlobalObjects: false, hostname: 'localhost' }),
   )
   const sockets = capConnections(server, maxConnections)
-  await listen(server, host, port)
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw listenError('listen-failed', { host, port })
+  const address = await ('path' in options ? listenOnSocket(server, options.path) : listen(server, options))
   let stopped: Promise<void> | undefined
   return {
-    address: { host: address.address, port: address.port },
+    address,
     stop: () => {
       stopped ??= close(server, sockets)
       return stopped
@@ -75,19 +80,14 @@ function capConnections(server: Server, maxConnections: number): Set<Socket> {
   return sockets
 }
 
-function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const failed = (cause: NodeJS.ErrnoException) => {
-      reject(listenError(codes[cause.code ?? ''] ?? 'listen-failed', { host, port }, cause))
-    }
-    server.once('error', failed)
-    server.listen({ host, port }, () => {
-      server.off('error', failed)
-      // Without a listener an error on the listening socket would end the process.
-      server.on('error', () => {})
-      resolve()
-    })
+async function listen(server: Server, at: OnPort): Promise<OnPort> {
+  const { host, port } = at
+  await bind(server, { host, port }).catch((cause: NodeJS.ErrnoException) => {
+    throw listenError(codes[cause.code ?? ''] ?? 'listen-failed', { host, port }, cause)
   })
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw listenError('listen-failed', { host, port })
+  return { host: address.address, port: address.port }
 }
 
 const codes: Readonly<Record<string, ListenErrorCode>> = {
@@ -105,11 +105,7 @@ const messages = {
 }
 type ListenErrorCode = keyof typeof messages
 
-function listenError(
-  code: ListenErrorCode,
-  facts: { host: string; port: number },
-  cause?: unknown,
-): KitsuneError {
+function listenError(code: ListenErrorCode, facts: Record<string, unknown>, cause?: unknown): KitsuneError {
   return new KitsuneError(code, messages[code], { facts, cause })
 }
 

@@ -10,21 +10,22 @@ import { identify } from '@libp2p/identify'
 import type { ComponentLogger, Connection, PeerId, PeerStore, PrivateKey } from '@libp2p/interface'
 import { mplex } from '@libp2p/mplex'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
-import { PeerRecord, RecordEnvelope } from '@libp2p/peer-record'
 import { ping } from '@libp2p/ping'
-import { CODE_P2P, type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p, type Libp2pInit } from 'libp2p'
+import type { ConnectionSecurity } from '#src/config/config.ts'
+import { type DoorKind, doorKinds, type ListenAddress } from '#src/config/listen.ts'
 import { type YamuxOptions, yamux } from '#src/mux/yamux.ts'
-import { publicOnly } from '#src/p2p/addresses.ts'
-import { backTls, hasBackTls } from '#src/p2p/back-tls.ts'
+import { Announcer } from '#src/p2p/announce.ts'
 import { trustIn } from '#src/p2p/client-address.ts'
 import { forgetOthers } from '#src/p2p/forgetful-peer-store.ts'
+import { doorOfConnection, FrontDoors, type Keeping, type WebCertificates } from '#src/p2p/front-doors.ts'
 import type { Gate } from '#src/p2p/gater.ts'
-import { nativeNoise } from '#src/p2p/noise.ts'
+import type { RequestHandler } from '#src/p2p/http-door.ts'
 import { repeatSigner } from '#src/p2p/repeat-signer.ts'
+import { securityOf } from '#src/p2p/security.ts'
 import { quickTcp } from '#src/p2p/tcp.ts'
-import { tcpTransport } from '#src/p2p/tcp-listener.ts'
-import { type RequestHandler, webTransport } from '#src/p2p/web-listener.ts'
+import type { DoorState } from '#src/telemetry/metrics.ts'
 
 const mebibyte = 1024 * 1024
 
@@ -49,11 +50,16 @@ interface HostOptions {
 }
 
 export interface FrontHostOptions extends HostOptions {
-  /** Multiaddrs: `/ip4|ip6/…/tcp/N` and `/ip4|ip6/…/tcp/N/ws`. */
-  readonly listen: readonly string[]
-  /** Multiaddrs told to clients; empty: the public ones among the real ones. */
+  readonly listen: readonly ListenAddress[]
+  /** Multiaddrs told to clients; empty: the public ones among the real ones. See `Announcer`. */
   readonly announce: readonly string[]
+  /** Those of the wss doors; without them none of these can be opened. */
+  readonly certificates?: WebCertificates
+  /** For doors that make certificates of their own; without it none of these can be opened. */
+  readonly keeping?: Keeping
   readonly gate: Gate
+  /** What secures connections. Default: Noise and TLS, in a public network. */
+  readonly security?: ConnectionSecurity
   /** Load balancers in front; default: none. */
   readonly proxies?: {
     /** CIDRs of those whose word on who is calling counts. */
@@ -63,13 +69,17 @@ export interface FrontHostOptions extends HostOptions {
     /** How long a header may take; default as the door has it. */
     readonly headerTimeoutMs?: number
   }
-  /** Answers plain HTTP on the WebSocket ports. */
+  /** Answers plain HTTP on the web ports. */
   readonly handleRequest: RequestHandler
 }
 
 export interface FrontHost {
   /** Not started yet: register handlers first, so that the first client finds them. */
   readonly node: Libp2p
+  /** Starts the node and opens its doors; throws where one that is not optional cannot be opened. */
+  open(): Promise<readonly DoorState[]>
+  /** Opens the doors of a kind whose transport could not be had at first; rejects where it still cannot. */
+  openLate(kind: DoorKind): Promise<readonly DoorState[]>
   /** Which cipher runs; `wasm` is worth a warning. */
   readonly aead: 'sodium' | 'wasm'
   /** What clients are told, each with `/p2p/<peer ID>`; never a private address unless announced. */
@@ -82,20 +92,39 @@ export interface FrontHost {
 export async function createFrontHost(options: FrontHostOptions): Promise<FrontHost> {
   const { gate, handleRequest } = options
   const { trusted, protocol, ...deadlines } = options.proxies ?? { trusted: [], protocol: [] }
-  const door = { gate, trusts: trustIn(trusted) }
+  const doors = new FrontDoors(options.listen)
   const privateKey = repeatSigner(options.privateKey)
   const self = peerIdFromPrivateKey(privateKey)
-  const { encrypter, aead } = nativeNoise()
+  const { init: secured, aead } = await securityOf(options.security ?? { protocols: ['noise', 'tls'] }, () =>
+    gate.refuse('wrong-swarm-key'),
+  )
   let listening = (): Multiaddr[] => []
-  const advertised = (): Multiaddr[] => {
-    const announced = options.announce.map((address) => multiaddr(address))
-    const known = announced.length > 0 ? announced : publicOnly(listening())
-    return known.map((address) => address.decapsulateCode(CODE_P2P).encapsulate(`/p2p/${self}`))
+  let listen = async (_: Multiaddr[]): Promise<void> => {}
+  let add = (_: TransportFactory): void => {}
+  const announcer = new Announcer(
+    {
+      privateKey,
+      listening: () => listening(),
+      certificateNames: () => options.certificates?.names ?? [],
+    },
+    options.announce,
+  )
+  const advertised = (): Multiaddr[] => announcer.advertised()
+  const context = {
+    ...deadlines,
+    gate,
+    trusts: trustIn(trusted),
+    handleRequest,
+    proxyProtocol: protocol,
+    idleTimeoutMs,
+    ...(options.certificates && { certificates: options.certificates }),
+    ...(options.keeping && { keeping: options.keeping }),
   }
   const node = await createLibp2p({
     ...common({ ...options, privateKey }),
     start: false,
-    addresses: { listen: [...options.listen], announceFilter: advertised },
+    // The doors are opened one by one, once the node has started.
+    addresses: { listen: [], announceFilter: advertised },
     connectionGater: gate.connectionGater(),
     connectionManager: {
       ...timeouts,
@@ -105,11 +134,8 @@ export async function createFrontHost(options: FrontHostOptions): Promise<FrontH
     },
     // A ping to every client every ten seconds buys nothing: dead sockets end by keep-alive and idle timeout.
     connectionMonitor: { enabled: false },
-    transports: [
-      tcpTransport(door, { ...deadlines, proxyProtocol: protocol.includes('tcp'), idleTimeoutMs }),
-      webTransport({ ...door, handleRequest }, { ...deadlines, proxyProtocol: protocol.includes('ws') }),
-    ],
-    connectionEncrypters: [encrypter],
+    transports: await doors.transports(context),
+    ...secured,
     streamMuxers: muxers({
       firstWindow: mebibyte / 4,
       largestWindow: 2 * mebibyte,
@@ -121,28 +147,43 @@ export async function createFrontHost(options: FrontHostOptions): Promise<FrontH
       ping: ping({ maxInboundStreams: 8 }),
       shell: (components: Components) => {
         listening = () => components.transportManager.getAddrs()
+        listen = (addresses) => components.transportManager.listen(addresses)
+        add = (transport) => components.transportManager.add(transport(components))
         listConnectionsQuickly(components)
         forgetOthers(components.peerStore, self)
-        const { peerStore } = components
-        return {
-          start() {},
-          stop() {},
-          afterStart: () => keepRecord(peerStore, privateKey, options.announce),
-        }
+        tellRecord(components.peerStore, self, announcer)
+        return {}
       },
     },
   })
-  return { node: node as unknown as Libp2p, aead, advertised, listening: () => listening() }
+  const open = async (): Promise<readonly DoorState[]> => {
+    await node.start()
+    return doors.open(listen)
+  }
+  const openLate = async (kind: DoorKind): Promise<readonly DoorState[]> => {
+    add(await doors.lateTransport(kind, context))
+    return doors.open(listen, kind)
+  }
+  return { node: node as unknown as Libp2p, open, openLate, aead, advertised, listening: () => listening() }
 }
 
 export interface LaneHostOptions extends HostOptions {
   /** Default: true. */
   readonly start?: boolean
+  /**
+   * What is offered, in this order; the first that a backend speaks is taken. Default: TLS, which costs half as much
+   * per byte, then Noise, in a public network. Kubo speaks both.
+   */
+  readonly security?: ConnectionSecurity
+  /** Called for each connection to a backend with another swarm key, or none. */
+  readonly wrongSwarmKey?: () => void
 }
 
 /** Returns a host, started unless told otherwise, that dials backends over TCP, accepts nobody and answers identify and ping only. */
 export async function createLaneHost(options: LaneHostOptions): Promise<Libp2p> {
   const self = peerIdFromPrivateKey(options.privateKey)
+  const security = options.security ?? { protocols: ['tls', 'noise'] }
+  const { init: secured } = await securityOf(security, options.wrongSwarmKey)
   const node = await createLibp2p({
     ...common(options),
     start: options.start ?? true,
@@ -157,8 +198,7 @@ export async function createLaneHost(options: LaneHostOptions): Promise<Libp2p> 
         dialOpts: { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveAfterMs },
       }),
     ],
-    // The first that a backend speaks is taken. Kubo speaks both, and TLS costs half as much per byte.
-    connectionEncrypters: [...(hasBackTls ? [backTls()] : []), nativeNoise().encrypter],
+    ...secured,
     streamMuxers: muxers({
       // More than a message with a block of 256 KiB, for which a backend would have to wait otherwise.
       firstWindow: mebibyte,
@@ -179,13 +219,10 @@ export async function createLaneHost(options: LaneHostOptions): Promise<Libp2p> 
   return node as unknown as Libp2p
 }
 
-/** Returns how many connections are open, by transport. */
-export function connectionsByTransport(node: Libp2p): { tcp: number; ws: number } {
-  const counts = { tcp: 0, ws: 0 }
-  for (const { remoteAddr } of node.getConnections()) {
-    if (remoteAddr.getComponents().some((component) => component.name === 'ws')) counts.ws++
-    else counts.tcp++
-  }
+/** Returns how many connections are open, by the kind of door that they came by. */
+export function connectionsByTransport(node: Libp2p): Record<DoorKind, number> {
+  const counts = Object.fromEntries(doorKinds.map((kind) => [kind, 0])) as Record<DoorKind, number>
+  for (const { remoteAddr } of node.getConnections()) counts[doorOfConnection(remoteAddr)]++
   return counts
 }
 
@@ -214,24 +251,19 @@ function muxers(
   ]
 }
 
-/**
- * Signs what is announced once, where identify would sign it anew for every client. Without announced addresses
- * there is nothing to sign, or it may change with the machine's interfaces.
- */
-async function keepRecord(
-  peerStore: PeerStore,
-  privateKey: PrivateKey,
-  announce: readonly string[],
-): Promise<void> {
-  if (announce.length === 0) return
-  const self = peerIdFromPrivateKey(privateKey)
-  const multiaddrs = announce.map((address) => multiaddr(address).decapsulateCode(CODE_P2P))
-  const envelope = await RecordEnvelope.seal(new PeerRecord({ peerId: self, multiaddrs }), privateKey)
-  await peerStore.patch(self, { peerRecordEnvelope: envelope.marshal().subarray() })
+/** Identify would sign what is announced anew for every client: it finds the record that holds now, signed once. */
+function tellRecord(peerStore: PeerStore, self: PeerId, announcer: Announcer): void {
+  const read = peerStore.get.bind(peerStore)
+  peerStore.get = async (peer, options) => {
+    const known = await read(peer, options)
+    const record = peer.equals(self) ? await announcer.record() : undefined
+    return record === undefined ? known : { ...known, peerRecordEnvelope: record }
+  }
 }
 
 /** What libp2p hands to the parts it is made of. */
-type Components = Parameters<NonNullable<Libp2pInit['transports']>[number]>[0]
+type TransportFactory = NonNullable<Libp2pInit['transports']>[number]
+type Components = Parameters<TransportFactory>[0]
 
 /**
  * The library lists its connections by concatenating an array per peer, twice for each new connection:

@@ -1,7 +1,7 @@
 /**
  * The forms in which private keys come: libp2p protobuf (raw or base64), the config file of a Kubo node, and
- * PEM (PKCS#8). Each is told apart by its content, never by a file name. PEM is read by a DER reader of our own:
- * the TLS libraries of some runtimes do not know secp256k1. Nothing is kept.
+ * PEM (PKCS#8). Each is told apart by its content, never by a file name. PEM is read by `util/der`: the
+ * TLS libraries of some runtimes do not know secp256k1. Nothing is kept.
  */
 import {
   generateKeyPairFromSeed,
@@ -10,6 +10,7 @@ import {
   privateKeyToProtobuf,
 } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
+import { type DerValue, derValues } from '#src/util/der.ts'
 import { KitsuneError } from '#src/util/errors.ts'
 
 const expected =
@@ -126,32 +127,16 @@ async function fromPkcs8(der: Uint8Array): Promise<PrivateKey> {
   throw unreadable('its PEM holds a key of a kind that is neither RSA, Ed25519 nor secp256k1')
 }
 
-function exactly32(node: DerNode | undefined): Uint8Array {
+function exactly32(node: DerValue | undefined): Uint8Array {
   if (node?.content.byteLength !== 32) throw unreadable('its PEM has a key of the wrong length')
   return node.content
 }
 
-interface DerNode {
-  readonly content: Uint8Array
-}
-
 /** Returns the DER values that stand one after the other in `parent`. */
-function derChildren(parent: Uint8Array | DerNode | undefined): DerNode[] {
-  const bytes = parent instanceof Uint8Array ? parent : (parent?.content ?? new Uint8Array())
-  const nodes: DerNode[] = []
-  let offset = 0
-  while (offset < bytes.byteLength) {
-    let length = bytes[offset + 1] ?? 0
-    offset += 2
-    if (length > 0x7f) {
-      const width = length & 0x7f
-      if (width === 0 || width > 3) throw unreadable('its PEM is no DER')
-      length = bytes.subarray(offset, offset + width).reduce((sum, byte) => sum * 256 + byte, 0)
-      offset += width
-    }
-    if (offset + length > bytes.byteLength) throw unreadable('its PEM is cut off')
-    nodes.push({ content: bytes.subarray(offset, offset + length) })
-    offset += length
+function derChildren(parent: Uint8Array | DerValue | undefined): DerValue[] {
+  try {
+    return derValues(parent instanceof Uint8Array ? parent : (parent?.content ?? new Uint8Array()))
+  } catch {
+    throw unreadable('its PEM is cut off, or no DER')
   }
-  return nodes
 }

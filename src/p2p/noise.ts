@@ -96,6 +96,16 @@ export function nativeNoise(options: { addon: SodiumAead | undefined } = { addon
   return { encrypter: quickened(noise({ crypto })), aead: addon ? 'sodium' : 'wasm' }
 }
 
+/** Returns Noise for a handshake behind which nothing is sent, and which tells the hashes of our certificates. */
+export function webTransportNoise(webtransportCerthashes: Uint8Array[]): ReturnType<typeof noise> {
+  return noise({ crypto: { ...defaultCrypto, ...asCryptoAead }, extensions: { webtransportCerthashes } })
+}
+
+/** Returns Noise for a handshake behind which nothing is sent, and which is bound to `prologueBytes`. */
+export function webRtcNoise(prologueBytes: Uint8Array): ReturnType<typeof noise> {
+  return noise({ crypto: { ...defaultCrypto, ...asCryptoAead }, prologueBytes })
+}
+
 /** Returns the encrypter, its connections with our own framing. */
 function quickened(create: ReturnType<typeof noise>): ReturnType<typeof noise> {
   return (components) => {

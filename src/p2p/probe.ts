@@ -1,16 +1,18 @@
 /**
  * One look at a backend, as an operator would do by hand: does its RPC answer, does it answer a libp2p dial, is
- * it who it should be. Used by `validate --connect`.
+ * it who it should be. Used by `validate --connect` and `doctor`.
  *
  * Makes a throwaway identity and one connection, both gone when it returns.
  */
 
 import { generateKeyPair } from '@libp2p/crypto/keys'
-import type { IdentifyResult } from '@libp2p/interface'
+import type { IdentifyResult, PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
+import type { Ping } from '@libp2p/ping'
 import { CODE_P2P, multiaddr } from '@multiformats/multiaddr'
 import type { Libp2p } from 'libp2p'
-import type { BackendConfig } from '#src/config/config.ts'
+import type { BackendConfig, ConnectionSecurity } from '#src/config/config.ts'
+import { remoteHost } from '#src/p2p/addresses.ts'
 import { createLaneHost } from '#src/p2p/host.ts'
 import { KuboRpc } from '#src/rpc/kubo.ts'
 import { usableAddresses } from '#src/rpc/swarm-addresses.ts'
@@ -18,22 +20,35 @@ import { describeError } from '#src/util/errors.ts'
 
 /** What a backend answered, or why that is not good enough, in words for an operator. */
 export type ProbeResult =
-  | { readonly ok: true; readonly peerId: string; readonly agent?: string; readonly ms: number }
+  | ({ readonly ok: true; readonly peerId: string; readonly ms: number } & Seen)
   | { readonly ok: false; readonly reason: string }
 
-/** Looks at one backend and never throws. `timeoutMs` bounds the RPC and the dial each. */
-export async function probeBackend(
-  backend: BackendConfig,
-  options: { readonly timeoutMs: number },
-): Promise<ProbeResult> {
+/** What a dialled backend told; whatever it did not tell in time is absent. */
+export interface Seen {
+  readonly agent?: string
+  /** The IP address that we come from, as it sees it. */
+  readonly observed?: string
+  /** Of one ping on a connection that was up. */
+  readonly pingMs?: number
+}
+
+export interface ProbeOptions {
+  /** Bounds the RPC and the dial each. */
+  readonly timeoutMs: number
+  /** What secures the connection, as the lanes have it. */
+  readonly security: ConnectionSecurity
+}
+
+/** Looks at one backend and never throws. */
+export async function probeBackend(backend: BackendConfig, options: ProbeOptions): Promise<ProbeResult> {
   const begunAt = performance.now()
   const found = await findBackend(backend, options.timeoutMs)
   if (!found.ok) return found
-  const dialled = await dialFirst(found.addresses, found.peerId, options.timeoutMs)
+  const dialled = await dialFirst(found.addresses, found.peerId, options)
   if (!dialled.ok) return dialled
   const agent = dialled.agent ?? found.agent
   const ms = performance.now() - begunAt
-  return { ok: true, peerId: found.peerId, ...(agent !== undefined && { agent }), ms }
+  return { ...dialled, peerId: found.peerId, ...(agent !== undefined && { agent }), ms }
 }
 
 type Failure = { readonly ok: false; readonly reason: string }
@@ -64,14 +79,15 @@ async function findBackend(backend: BackendConfig, timeoutMs: number): Promise<F
   }
 }
 
-type Dialled = { readonly ok: true; readonly agent?: string }
+type Dialled = { readonly ok: true } & Seen
 
 async function dialFirst(
   addresses: readonly string[],
   peerId: string,
-  timeoutMs: number,
+  { timeoutMs, security }: ProbeOptions,
 ): Promise<Dialled | Failure> {
-  const node = await createLaneHost({ privateKey: await generateKeyPair('Ed25519'), version: 'probe' })
+  const privateKey = await generateKeyPair('Ed25519')
+  const node = await createLaneHost({ privateKey, version: 'probe', security })
   const failures: string[] = []
   try {
     // One deadline for all of them: a backend that lists ten dead addresses is not ten times as slow to judge.
@@ -95,29 +111,40 @@ async function dial(
   signal: AbortSignal,
 ): Promise<Dialled | Failure> {
   try {
-    const identified = agentOf(node, signal)
+    const identified = identifiedBy(node, signal)
     // Without the peer ID, so that a wrong one can be named instead of failing the handshake.
     const connection = await node.dial(multiaddr(address).decapsulateCode(CODE_P2P), { signal })
     // Compared as IDs: there are two ways to write one.
     const { remotePeer } = connection
     if (!remotePeer.equals(peerIdFromString(peerId))) return { ok: false, reason: `answers as ${remotePeer}` }
-    const agent = await identified
-    return { ok: true, ...(agent !== undefined && { agent }) }
+    const told = await identified
+    const agent = told?.agentVersion
+    const observed = told?.observedAddr && remoteHost(told.observedAddr)
+    const pingMs = await pinged(node, remotePeer, signal)
+    return {
+      ok: true,
+      ...(agent !== undefined && { agent }),
+      ...(observed && { observed }),
+      ...(pingMs !== undefined && { pingMs }),
+    }
   } catch (error) {
     return { ok: false, reason: dialFault(error, signal) }
   }
 }
 
-/** The agent version that identify tells, `undefined` if it tells none in time: identity is proved without it. */
-function agentOf(node: Libp2p, signal: AbortSignal): Promise<string | undefined> {
+/** What identify tells, `undefined` if it tells nothing in time: identity is proved without it. */
+function identifiedBy(node: Libp2p, signal: AbortSignal): Promise<IdentifyResult | undefined> {
   return new Promise((resolve) => {
     signal.addEventListener('abort', () => resolve(undefined), { once: true })
-    node.addEventListener(
-      'peer:identify',
-      (event: CustomEvent<IdentifyResult>) => resolve(event.detail.agentVersion),
-      { once: true },
-    )
+    node.addEventListener('peer:identify', (event: CustomEvent<IdentifyResult>) => resolve(event.detail), {
+      once: true,
+    })
   })
+}
+
+function pinged(node: Libp2p, peer: PeerId, signal: AbortSignal): Promise<number | undefined> {
+  const { ping } = node.services as unknown as { ping: Ping }
+  return ping.ping(peer, { signal }).catch(() => undefined)
 }
 
 function dialFault(error: unknown, signal: AbortSignal): string {

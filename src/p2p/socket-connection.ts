@@ -11,7 +11,7 @@ import type { SendResult } from '@libp2p/utils'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { SocketWriter } from '#src/p2p/socket-writer.ts'
 
-/** What the library's TCP connection is made of, so far as it is touched here (tcp 11.0.28). */
+/** What the library's TCP connection is made of, so far as it is touched here (tcp 11.0.28), and ours. */
 export interface SocketConnection {
   socket: Socket
   /** What is read and not taken yet. */

@@ -25,8 +25,8 @@ export interface TcpConnectionInit extends AbstractMultiaddrConnectionInit {
 }
 
 export class TcpConnection extends AbstractMultiaddrConnection {
-  readonly #socket: Socket
-  readonly #writer: SocketWriter
+  #socket: Socket
+  #writer: SocketWriter
 
   constructor(init: TcpConnectionInit) {
     super(init)
@@ -42,6 +42,16 @@ export class TcpConnection extends AbstractMultiaddrConnection {
       else this.onTransportClosed()
     })
     socket.setTimeout(init.idleTimeoutMs, () => this.abort(new Error('a TCP connection without a word')))
+  }
+
+  /** What it reads and writes by; TLS may take its place (`replaceSocket`). */
+  get socket(): Socket {
+    return this.#socket
+  }
+
+  set socket(above: Socket) {
+    this.#socket = above
+    this.#writer = new SocketWriter(above)
   }
 
   override sendData(data: Bytes): SendResult {

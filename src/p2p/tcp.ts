@@ -1,6 +1,6 @@
 import type { Connection, MultiaddrConnection, Transport, Upgrader } from '@libp2p/interface'
 import { type TCPOptions, tcp } from '@libp2p/tcp'
-import { tlsProtocol } from '#src/p2p/back-tls.ts'
+import { tlsProtocol } from '#src/p2p/peer-tls.ts'
 import { joinWrites, type SocketConnection } from '#src/p2p/socket-connection.ts'
 
 /**

@@ -39,12 +39,18 @@ export const refusalReasons = [
   'too-many-connections',
   /** Connections over the limit for one address. */
   'too-many-connections-per-address',
+  /** More handshakes of one address, or of all, that are not over. */
+  'too-many-handshakes',
   /** A connection that came while draining. */
   'draining',
   /** A connection without a PROXY header where one is due: none, not whole in time, or none that is well formed. */
   'bad-proxy-header',
+  /** A TLS handshake that failed: no TLS at all, too old, not done in time, or a client that turned the certificate down. */
+  'bad-tls-handshake',
   /** A connection where PROXY headers are due, from an address that KITSUNE_TRUSTED_PROXIES does not name. */
   'untrusted-proxy',
+  /** A connection whose peer has another swarm key than the front, or none. */
+  'wrong-swarm-key',
   /** A request whose X-Forwarded-For and Forwarded name different clients: one of them is forged. */
   'forwarding-contradiction',
   /** More HTTP requests under way on one socket than one client has use for. */

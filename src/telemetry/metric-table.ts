@@ -4,6 +4,7 @@
  * number of series is bounded and no client can be told from them.
  */
 import type { BackendState, BackendStatus } from '#src/pool/backend.ts'
+import { doorMetrics } from '#src/telemetry/door-metrics.ts'
 import {
   byKey,
   counter,
@@ -20,6 +21,7 @@ import type { ProcessMetrics } from '#src/telemetry/process-metrics.ts'
 export function metricTable(deps: MetricsDeps, ownProcess: ProcessMetrics): FieldMetric[] {
   return [
     ...buildMetrics(deps),
+    ...doorMetrics(deps),
     ...clientMetrics(deps),
     ...relayMetrics(deps),
     ...preloadMetrics(deps),
@@ -41,13 +43,8 @@ function buildMetrics({ version, commit, runtime, region }: MetricsDeps): FieldM
   ]
 }
 
-function clientMetrics({ counters, gauges, connections }: MetricsDeps): FieldMetric[] {
+function clientMetrics({ counters, gauges }: MetricsDeps): FieldMetric[] {
   return [
-    gauge(
-      'kitsune_connections',
-      'Client connections open now, by transport. A rise is more clients, or clients that do not let go.',
-      () => byKey('transport', connections()),
-    ),
     gauge(
       'kitsune_clients',
       'Clients connected that speak Bitswap. Far below the connections: many connect and ask for nothing.',

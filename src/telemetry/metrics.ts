@@ -1,9 +1,25 @@
 import type { Registry } from 'prom-client'
+import type { DoorKind } from '#src/config/listen.ts'
 import type { BackendStatus } from '#src/pool/backend.ts'
 import type { Counters, Gauges } from '#src/relay/counters.ts'
 import { type FieldMetric, registerField } from '#src/telemetry/field-metric.ts'
 import { metricTable } from '#src/telemetry/metric-table.ts'
 import { ProcessMetrics } from '#src/telemetry/process-metrics.ts'
+
+/** An address that is listened on; the fault says why it is not. */
+export interface DoorState {
+  readonly address: string
+  readonly kind: DoorKind
+  readonly fault?: string
+}
+
+/** The certificates of the web port: `Certificates`. */
+export interface CertificateFigures {
+  /** Those in use, each by its first name; the end in ms since 1970. */
+  readonly status: readonly { readonly name: string; readonly notAfterMs: number }[]
+  /** Changes of files, by what became of them. */
+  readonly reloads: Readonly<Record<string, number>>
+}
 
 /** Where the figures are read from. All of it is asked at each scrape, so it must be cheap and must not throw. */
 export interface MetricsDeps {
@@ -13,7 +29,11 @@ export interface MetricsDeps {
   gauges(): Gauges
   backends(): readonly BackendStatus[]
   /** Client connections open now. */
-  connections(): Readonly<Record<'tcp' | 'ws', number>>
+  connections(): Readonly<Record<DoorKind, number>>
+  /** What became of every address that is listened on. */
+  doors(): readonly DoorState[]
+  /** Those of the wss doors; undefined where there are none. */
+  readonly certificates: CertificateFigures | undefined
   readonly version: string
   readonly commit: string
   readonly region: string

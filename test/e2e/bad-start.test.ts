@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { createSocket } from 'node:dgram'
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -91,6 +92,101 @@ describe('a bad start', () => {
     expect(outcome).toBe(cannotStart)
     expect(stderr).toContain('KITSUNE_LISTEN')
     expectForPeople(stderr)
+  })
+
+  test('a UDP port in use says who has it', async () => {
+    const socket = createSocket('udp4')
+    await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve))
+    const { port } = socket.address()
+    const { outcome, stderr } = await start({ KITSUNE_LISTEN: `/ip4/127.0.0.1/udp/${port}/quic-v1` })
+    socket.close()
+    expect(outcome).toBe(cannotStart)
+    const holder = process.platform === 'linux' ? `(pid ${process.pid})` : 'another process'
+    expect(stderr.replaceAll(/\s+/g, ' ')).toContain(holder)
+    expect(stderr).toContain(`/ip4/127.0.0.1/udp/${port}/quic-v1: `)
+    expectForPeople(stderr)
+  })
+
+  test('native code that cannot be unpacked: which door, and what to set', async () => {
+    const listen = '/ip4/127.0.0.1/udp/0/quic-v1'
+    const { outcome, stderr } = await start({ KITSUNE_LISTEN: listen, TMPDIR: join(directory, 'nowhere') })
+    expect(outcome).toBe(cannotStart)
+    const text = stderr.replaceAll(/\s+/g, ' ')
+    expect(text).toContain(`${listen}: its native code cannot be unpacked`)
+    expect(text).toContain('set TMPDIR')
+    expectForPeople(stderr)
+  })
+
+  test('every door that cannot be opened is told at once, each with its reason, and no other', async () => {
+    const listen = `/ip4/127.0.0.1/tcp/0,/ip4/127.0.0.1/tcp/${takenPort},/ip4/203.0.113.9/tcp/0/ws`
+    const { outcome, stderr } = await start({ KITSUNE_LISTEN: listen })
+    expect(outcome).toBe(cannotStart)
+    expect(stderr).toContain(`  /ip4/127.0.0.1/tcp/${takenPort}: the port is in use by `)
+    expect(stderr).toContain('  /ip4/203.0.113.9/tcp/0/ws: no interface')
+    expect(stderr).not.toContain('/ip4/127.0.0.1/tcp/0')
+    expectForPeople(stderr)
+  })
+
+  test.each([
+    ['a ? behind each', '?', undefined],
+    ['KITSUNE_LISTEN_OPTIONAL', '', 'quic-v1,ws'],
+  ])(
+    'doors that are optional (%s) are a warning and a metric',
+    async (_, mark, optional) => {
+      const quic = '/ip4/127.0.0.1/udp/0/quic-v1'
+      const ws = `/ip4/127.0.0.1/tcp/${takenPort}/ws`
+      const edge = await startEdgeProcess({
+        from: 'binary',
+        backends: [backends],
+        env: {
+          KITSUNE_LISTEN: `/ip4/127.0.0.1/tcp/0,${quic}${mark},${ws}${mark}`,
+          KITSUNE_LISTEN_OPTIONAL: optional,
+          TMPDIR: join(directory, 'nowhere'),
+        },
+      })
+      try {
+        const warned = edge.logs.filter(({ msg }) => msg === 'A door that is optional stays closed')
+        expect(warned.map(({ level, listen, reason }) => [level, listen, reason])).toEqual([
+          ['warn', quic, expect.stringContaining('set TMPDIR')],
+          ['warn', ws, expect.stringContaining('the port is in use by')],
+        ])
+        const cipher = edge.logs.find(({ msg }) => String(msg).includes('native cipher did not load'))
+        expect(cipher?.reason).toContain('set TMPDIR')
+        const metrics = await (await fetch(`${edge.admin}/metrics`)).text()
+        const states = [...metrics.matchAll(/^kitsune_door_open\{.*transport="([^"]+)".*\} (\d)$/gm)]
+        expect(states.map(([, kind, state]) => `${kind} ${state}`)).toEqual(['tcp 1', 'quic-v1 0', 'ws 0'])
+        expect(await edge.end()).toBe(0)
+      } finally {
+        await edge.stop()
+      }
+    },
+    40_000,
+  )
+
+  test.each([
+    [
+      'a directory that is not there',
+      (room: string) => join(room, 'none', 'admin.sock'),
+      'no such directory',
+    ],
+    ['a file', (room: string) => join(room, 'plain'), 'it is no socket'],
+  ])('an admin socket at %s', async (_, path, text) => {
+    await keyFile('plain', 'x')
+    const at = path(directory)
+    const { outcome, stderr } = await start({
+      KITSUNE_LISTEN: '/ip4/127.0.0.1/tcp/0',
+      KITSUNE_ADMIN_LISTEN: `unix:${at}`,
+    })
+    expect(outcome).toBe(cannotStart)
+    expect(stderr.replaceAll(/\s+/g, ' ')).toContain(text)
+    expect(stderr.replaceAll(/\s+/g, '')).toContain(at)
+    expectForPeople(stderr)
+  })
+
+  test('a path that is too long for a socket', async () => {
+    const { outcome, stderr } = await start({ KITSUNE_ADMIN_LISTEN: `unix:/${'x'.repeat(120)}` })
+    expect(outcome).toBe(usage)
+    expect(stderr).toContain('has a path of 121 bytes')
   })
 
   test('a data directory that is a file', async () => {

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { ensureBinary, ensureCompiled } from '#test/support/binary.ts'
 import { repositoryRoot } from '#test/support/build-once.ts'
+import { startProcess } from '#test/support/process.ts'
 import { hostTarget } from '../../scripts/build/targets.ts'
 
 const run = promisify(execFile)
@@ -74,6 +75,28 @@ test('does without libsodium where the temporary directory cannot be written', a
   })
   expect(stdout.trim()).toBe('wasm')
 })
+
+test.each(['quic-v1', 'webrtc-direct', 'quic-v1/webtransport'])(
+  'has the native code of %s in it',
+  async (door) => {
+    const { cwd, file } = await alone(binary)
+    const env = {
+      ...bareEnv,
+      KITSUNE_BACKENDS: 'http://127.0.0.1:9',
+      KITSUNE_DATA_DIR: cwd,
+      KITSUNE_ADMIN_LISTEN: '127.0.0.1:0',
+      KITSUNE_LISTEN: `/ip4/127.0.0.1/udp/0/${door}`,
+      KITSUNE_LOG_FORMAT: 'json',
+    }
+    const edge = await startProcess(file, ['run'], {
+      cwd,
+      env,
+      readyLine: ({ msg }) => msg === 'Kitsune listens',
+    })
+    await edge.stop()
+    expect(JSON.stringify(edge.ready)).toContain(`/${door}`)
+  },
+)
 
 test('an unknown target is refused with the list of those there are', async () => {
   const script = join(repositoryRoot, 'scripts', 'build.ts')

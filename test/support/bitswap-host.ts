@@ -8,7 +8,7 @@ import { mplex } from '@libp2p/mplex'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { webSockets } from '@libp2p/websockets'
-import { createLibp2p, type Libp2p } from 'libp2p'
+import { createLibp2p, type Libp2p, type Libp2pInit } from 'libp2p'
 import { decodeMessage, type Message } from '#src/bitswap/message.ts'
 import { maxMessageBytes, protocols } from '#src/bitswap/protocol.ts'
 import { readBy } from '#src/mux/short-way.ts'
@@ -29,6 +29,8 @@ export interface BitswapHostOptions {
   readonly deaf?: boolean
   /** Where it dials from over tcp. */
   readonly localAddress?: string
+  /** Default: tcp and ws. */
+  readonly transports?: NonNullable<Libp2pInit['transports']>
 }
 
 /** Starts a host that answers identify, ping and Bitswap. */
@@ -37,7 +39,10 @@ export async function startBitswapHost(options: BitswapHostOptions): Promise<Lib
   const node = await createLibp2p({
     ...(options.privateKey && { privateKey: options.privateKey }),
     addresses: { listen: [...(options.listen ?? [])] },
-    transports: [tcp({ dialOpts: { localAddress: options.localAddress } as object }), webSockets()],
+    transports: options.transports ?? [
+      tcp({ dialOpts: { localAddress: options.localAddress } as object }),
+      webSockets(),
+    ],
     connectionEncrypters: [nativeNoise().encrypter],
     streamMuxers: [muxer],
     connectionMonitor: { enabled: false },

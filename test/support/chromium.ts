@@ -14,7 +14,6 @@ const executablePath = '/usr/bin/chromium'
 const flags = [
   '--no-sandbox',
   '--disable-gpu',
-  '--disable-quic',
   '--no-first-run',
   '--disable-background-networking',
   '--disable-component-update',
@@ -23,6 +22,13 @@ const flags = [
   // The certificate of a test's door is nobody's.
   '--ignore-certificate-errors',
 ]
+/** WebTransport needs QUIC; pages of other tests are to do without. */
+const withoutQuic = '--disable-quic'
+
+export interface ChromiumOptions {
+  /** Default: false. */
+  readonly quic?: boolean
+}
 
 /** Whether Chromium and what its tests need are here. */
 export function chromiumAvailable(): boolean {
@@ -50,6 +56,8 @@ export interface BrowserPage {
   text(selector: string, timeoutMs?: number): Promise<string>
   /** Resolves with the first request, past or future, that has ended and matches. */
   requested(matches: (request: PageRequest) => boolean, timeoutMs?: number): Promise<PageRequest>
+  /** Writes a picture of the whole page, as a PNG. */
+  screenshot(path: string): Promise<void>
   /** Closes it with all that it stored. */
   close(): Promise<void>
 }
@@ -62,8 +70,9 @@ export interface ChromiumBrowser {
 }
 
 /** Starts a browser. */
-export async function startChromium(): Promise<ChromiumBrowser> {
-  const browser: Browser = await chromium.launch({ executablePath, args: flags })
+export async function startChromium({ quic = false }: ChromiumOptions = {}): Promise<ChromiumBrowser> {
+  const args = quic ? flags : [...flags, withoutQuic]
+  const browser: Browser = await chromium.launch({ executablePath, args })
   return {
     version: browser.version(),
     async open(url) {
@@ -82,7 +91,7 @@ function watch(page: Page): Omit<BrowserPage, 'close'> {
   const ended: PageRequest[] = []
   const watchers = new Watchers()
   page.on('console', (message) => printed.push(message.text()))
-  page.on('pageerror', (error) => printed.push(String(error)))
+  page.on('pageerror', (error) => printed.push(error.stack ?? String(error)))
   const book = (request: PageRequest): void => {
     ended.push(request)
     watchers.tell()
@@ -110,6 +119,9 @@ function watch(page: Page): Omit<BrowserPage, 'close'> {
         )
       })
       return (await filled.textContent()) ?? ''
+    },
+    async screenshot(path) {
+      await page.screenshot({ path, fullPage: true })
     },
     async requested(matches, timeoutMs = 30_000) {
       const describe = (): string => {

@@ -18,7 +18,7 @@ export async function complianceSuite<Setup>(
     setup(build) {
       build.onLoad({ filter: /interface-compliance-tests\/dist\/.*\.js$/ }, async ({ path }) => ({
         // On the first line, so that positions stay what they are.
-        contents: `import { describe, it, before, after } from ${words}; ${await readFile(path, 'utf8')}`,
+        contents: `import { describe, it, before, after, beforeEach, afterEach } from ${words}; ${await readFile(path, 'utf8')}`,
         loader: 'js',
       }))
     },
@@ -37,13 +37,14 @@ chai.use(({ Assertion }, { flag }) => {
       expected,
     )
   })
-  // `expect(it).to.be.true()`: chai's own have no parentheses.
-  for (const name of ['exist', 'true', 'false']) {
+  // `expect(it).to.be.true()`: chai's own have no parentheses. The suites go on behind `rejected` with and without.
+  for (const name of ['exist', 'true', 'false', 'empty', 'rejected']) {
     const { get } = Object.getOwnPropertyDescriptor(Assertion.prototype, name) ?? {}
     if (get === undefined) throw new Error(`chai has no ${name}`)
     Object.defineProperty(Assertion.prototype, name, {
       get() {
-        return () => get.call(this)
+        const asserted = get.call(this)
+        return Object.defineProperty(() => asserted, 'with', { get: () => asserted.with })
       },
     })
   }

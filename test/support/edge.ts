@@ -41,6 +41,8 @@ export interface EdgeProcess {
   /** Multiaddrs with /p2p/…. */
   readonly tcp: string
   readonly ws: string
+  /** Those of every door, these two among them. */
+  readonly addresses: readonly string[]
   /** `http://127.0.0.1:PORT` of the admin API. */
   readonly admin: string
   /** `http://127.0.0.1:PORT` of the front's WebSocket listener. */
@@ -78,7 +80,9 @@ export async function startEdgeProcess(options: EdgeProcessOptions): Promise<Edg
     listening: string[]
     admin: { host: string; port: number } | undefined
   }
-  const ws = listening.find((address) => address.includes('/ws')) ?? ''
+  const at = (door: string): string =>
+    listening.find((address) => new RegExp(`/tcp/\\d+${door}/p2p/`).test(address)) ?? ''
+  const ws = at('/ws')
   const origin = `http://127.0.0.1:${admin?.port}`
   const metrics = async (): Promise<EdgeMetrics> =>
     parseEdgeMetrics(await (await fetch(`${origin}/metrics`)).text())
@@ -89,8 +93,9 @@ export async function startEdgeProcess(options: EdgeProcessOptions): Promise<Edg
   const edge: EdgeProcess = {
     process: child,
     peerId: peer,
-    tcp: listening.find((address) => !address.includes('/ws')) ?? '',
+    tcp: at(''),
     ws,
+    addresses: listening,
     admin: origin,
     web: `http://127.0.0.1:${/\/tcp\/(\d+)/.exec(ws)?.[1]}`,
     get logs() {

@@ -45,6 +45,10 @@ export interface GoLoadOptions {
   readonly slow?: boolean
   /** `mplex` is what js-ipfs speaks. */
   readonly muxers?: string
+  /** `tls,noise` (as Kubo), or one of them. */
+  readonly security?: string
+  /** A command that takes the same flags and is run in the place of Go; default: `peer load`. */
+  readonly program?: readonly [string, ...string[]]
   /** For `goLoad`: by when the result must be there; default two minutes after `seconds`. */
   readonly deadlineMs?: number
 }
@@ -96,7 +100,7 @@ export interface GoLoad {
 
 /** Starts a load run; resolves once all clients are connected and the first wants go out. */
 export async function startGoLoad(options: GoLoadOptions): Promise<GoLoad> {
-  const child = await startLoadProcess(loadFlags(options))
+  const child = await startLoadProcess(loadFlags(options), options.program)
   return {
     process: child,
     async reached(blocks, timeoutMs) {
@@ -113,6 +117,7 @@ export async function startGoLoad(options: GoLoadOptions): Promise<GoLoad> {
 function loadFlags(options: GoLoadOptions): string[] {
   return flags({
     peer: options.peer,
+    udp: options.peer.includes('/udp/'),
     clients: options.clients,
     wants: options.wants,
     blocks: options.blocks,
@@ -133,17 +138,22 @@ function loadFlags(options: GoLoadOptions): string[] {
     verify: options.verify,
     slow: options.slow,
     muxers: options.muxers,
+    security: options.security,
     settle: options.settle,
     rate: options.ratePerSec,
   })
 }
 
-async function startLoadProcess(args: readonly string[]): Promise<TestProcess> {
-  const child = await startProcess(await goBinary(), ['load', ...args], {
+async function startLoadProcess(
+  args: readonly string[],
+  program: GoLoadOptions['program'],
+): Promise<TestProcess> {
+  const [command, ...first] = program ?? [await goBinary(), 'load']
+  const child = await startProcess(command, [...first, ...args], {
     readyLine: isReadyOrFailed,
     readyTimeoutMs: 60_000,
   })
-  if (child.ready.event === 'failed') throw new Error(`go load: ${child.ready.error}`)
+  if (child.ready.event === 'failed') throw new Error(`load: ${child.ready.error}`)
   return child
 }
 
@@ -161,7 +171,17 @@ export async function goLoad(options: GoLoadOptions): Promise<GoLoadResult> {
 export interface GoChurnOptions
   extends Pick<
     GoLoadOptions,
-    'peer' | 'clients' | 'wants' | 'blocks' | 'blockBytes' | 'blockSeed' | 'count' | 'verify' | 'muxers'
+    | 'peer'
+    | 'clients'
+    | 'wants'
+    | 'blocks'
+    | 'blockBytes'
+    | 'blockSeed'
+    | 'count'
+    | 'verify'
+    | 'muxers'
+    | 'security'
+    | 'program'
   > {
   readonly seconds: number
 }
@@ -179,7 +199,7 @@ export interface GoChurnResult extends GoLoadResult {
 export async function startGoChurn(
   options: GoChurnOptions,
 ): Promise<Omit<GoLoad, 'reached' | 'result'> & { result(timeoutMs: number): Promise<GoChurnResult> }> {
-  const child = await startLoadProcess([...loadFlags(options), '--churn=true'])
+  const child = await startLoadProcess([...loadFlags(options), '--churn=true'], options.program)
   return {
     process: child,
     async result(timeoutMs) {
@@ -202,9 +222,12 @@ export async function startGoIdle(options: {
   readonly peer: string
   readonly connections: number
   readonly muxers?: string
+  readonly security?: string
+  readonly program?: GoLoadOptions['program']
 }): Promise<GoIdle> {
-  const { peer, connections, muxers } = options
-  const child = await startLoadProcess(flags({ peer, idle: connections, muxers }))
+  const { connections, program, ...rest } = options
+  const udp = rest.peer.includes('/udp/')
+  const child = await startLoadProcess(flags({ ...rest, udp, idle: connections }), program)
   return { process: child, connections: Number(child.ready.clients), stop: () => child.stop() }
 }
 

@@ -58,6 +58,10 @@ export interface GoServeOptions {
   readonly muxers?: string
   /** Listens over ws too; the address is among `GoServe.addrs`. */
   readonly ws?: boolean
+  /** `tls,noise` (as Kubo), or one of them. */
+  readonly security?: string
+  /** Path of the swarm.key of its private network; default: it is in none. */
+  readonly swarmKey?: string
 }
 
 /** What `/test/stats` of a Go backend answers. */
@@ -123,6 +127,8 @@ export async function startGoServe(options: GoServeOptions = {}): Promise<GoServ
       'refs-err-line': kept.refsErrLine,
       muxers: kept.muxers,
       ws: kept.ws,
+      security: kept.security,
+      'swarm-key': kept.swarmKey,
     }),
   ])
   const ready = child.ready as unknown as {
@@ -172,9 +178,12 @@ export async function goFetch(options: {
   readonly cid: string
   readonly timeoutMs?: number
   readonly muxers?: string
+  readonly security?: string
+  readonly swarmKey?: string
 }): Promise<GoFetchResult> {
-  const { peer, cid, timeoutMs = 60_000, muxers } = options
-  const args = ['fetch', ...flags({ peer, cid, timeout: `${timeoutMs}ms`, muxers })]
+  const { timeoutMs = 60_000, swarmKey, ...rest } = options
+  const udp = rest.peer.includes('/udp/')
+  const args = ['fetch', ...flags({ ...rest, udp, timeout: `${timeoutMs}ms`, 'swarm-key': swarmKey })]
   const child = await startProcess(await goBinary(), args, { readyLine: isReadyOrFailed })
   try {
     const line = await child.waitFor(({ event }) => event === 'done' || event === 'failed', timeoutMs + 5000)

@@ -2,8 +2,16 @@ import * as bun from 'bun:test'
 
 /** The words of mocha that libp2p's compliance suites use, as `bun test` has them; see `compliance.ts`. */
 
-/** A `this` of mocha. Its time limits are for slow machines of others: here one limit fits all. */
-const context = { timeout(): void {} }
+/**
+ * A `this` of mocha. Its time limits are for slow machines of others: here one limit fits all. A suite that skips a
+ * test of its own accord was set up with too little, and is told so.
+ */
+const context = {
+  timeout(): void {},
+  skip(): never {
+    throw new Error('the suite would skip this: give it what it needs')
+  },
+}
 type Body = (this: typeof context) => unknown
 
 const limitMs = 60_000
@@ -18,3 +26,5 @@ export function it(name: string, body: Body): void {
 
 export const before = bun.beforeAll
 export const after = bun.afterAll
+export const beforeEach = bun.beforeEach
+export const afterEach = bun.afterEach

@@ -39,10 +39,12 @@ export function nginxStreamAvailable(): boolean {
   return nginxAvailable() && existsSync('/usr/lib/nginx/modules/ngx_stream_module.so')
 }
 
-/** Starts HAProxy in front of an edge; `version` is that of the PROXY protocol. */
-export function startHaproxy(edge: Doors, version: 1 | 2): Promise<RunningProxy> {
-  const edit = (text: string): string =>
-    version === 2 ? text : replaced(text, /send-proxy-v2/g, () => 'send-proxy')
+/** Starts HAProxy in front of an edge; `version` is that of the PROXY protocol, `tls` what its web door speaks. */
+export function startHaproxy(edge: Doors, version: 1 | 2, { tls = false } = {}): Promise<RunningProxy> {
+  const edit = (text: string): string => {
+    const checked = tls ? replaced(text, / check$/m, () => ' check check-ssl verify none') : text
+    return version === 2 ? checked : replaced(checked, /send-proxy-v2/g, () => 'send-proxy')
+  }
   return start('haproxy.cfg', edge, edit, (file) => ['haproxy', '-db', '-f', file])
 }
 

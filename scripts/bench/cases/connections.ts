@@ -3,7 +3,7 @@ import { startGoChurn, startGoIdle } from '#test/support/go-load.ts'
 import type { BenchCase } from '../case.ts'
 import type { Lab } from '../lab.ts'
 import { inTurns } from '../load-case.ts'
-import { CpuClock, counted, partsOf } from '../measure.ts'
+import { CpuClock, counted, dialling, partsOf } from '../measure.ts'
 import { memory, resetPeak } from '../proc.ts'
 import { type Figure, isDisturbed, type Run, type SubjectKind } from '../results.ts'
 import { type Subject, startStage } from '../subjects.ts'
@@ -31,7 +31,7 @@ function idleCase(over: 'tcp' | 'ws'): BenchCase {
           lab.progress(`${name}: ${count} connections to ${subject.kind}, round ${round} of ${lab.rounds}`)
           found.push({
             subject: subject.kind,
-            kibibytes: await memoryPerConnection(lab, subject, over, count),
+            kibibytes: await memoryPerConnection(lab, subject, { over, count }),
           })
         }
         await lab.clear()
@@ -54,17 +54,18 @@ function idleCase(over: 'tcp' | 'ws'): BenchCase {
   }
 }
 
-async function memoryPerConnection(
+/** Returns the KiB that each of `count` connections to a subject costs it while nothing happens. */
+export async function memoryPerConnection(
   lab: Lab,
   subject: Subject,
-  over: 'tcp' | 'ws',
-  count: number,
+  { over, count }: { over?: 'tcp' | 'ws'; count: number },
 ): Promise<number> {
-  const warm = await lab.keep(startGoIdle({ peer: subject[over], connections: warmConnections }))
+  const how = dialling(subject, over)
+  const warm = await lab.keep(startGoIdle({ ...how, connections: warmConnections }))
   await lab.release(warm)
   await lab.pause(restSeconds)
   const before = memory(subject.pid)
-  const idle = await lab.keep(startGoIdle({ peer: subject[over], connections: count }))
+  const idle = await lab.keep(startGoIdle({ ...how, connections: count }))
   await lab.pause(restSeconds)
   const after = memory(subject.pid)
   await lab.release(idle)
@@ -96,10 +97,11 @@ const connectCase: BenchCase = {
   },
 }
 
-async function connections(lab: Lab, subject: Subject, backend: Subject, round: number): Promise<Run> {
+/** Returns what it was for a subject that clients came, were identified and went. */
+export async function connections(lab: Lab, subject: Subject, backend: Subject, round: number): Promise<Run> {
   resetPeak(subject.pid)
   const { seconds } = lab
-  const load = await lab.keep(startGoChurn({ peer: subject.tcp, clients: 8, seconds, ...noContent }))
+  const load = await lab.keep(startGoChurn({ ...dialling(subject), clients: 8, seconds, ...noContent }))
   const clock = new CpuClock({ ...partsOf(subject, backend), load: load.process.pid })
   const result = await load.result((seconds + 60) * 1000)
   const { byPart, strangers } = clock.read({ load: result.cpuSeconds })

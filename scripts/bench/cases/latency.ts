@@ -1,7 +1,9 @@
 /**
  * Latency under an open loop: wants come at random times whether or not earlier ones are answered, as they do from
- * many clients that know nothing of each other. The rate is a share of what the edge can do at all, found first.
+ * many clients that know nothing of each other. The rate is a share of what can be done at all, found first: with wants that
+ * come one by one that is what the machine can do, which the backend and the clients share with the edge.
  */
+import { availableParallelism } from 'node:os'
 import type { BenchCase } from '../case.ts'
 import { faultsOf } from '../case.ts'
 import type { Lab } from '../lab.ts'
@@ -11,7 +13,7 @@ import { type Figure, isDisturbed, type Run, type Series } from '../results.ts'
 import { median } from '../statistics.ts'
 import { type Subject, startStage } from '../subjects.ts'
 
-/** Shares of the edge's full rate; half of it is what the goals are about. */
+/** Shares of the full rate; half of it is what the goals are about. */
 const shares = [0.1, 0.25, 0.5, 0.7, 0.85]
 const half = 0.5
 /** In an open loop it is the rate that limits; this is only a bound. */
@@ -51,26 +53,38 @@ function latencyCase(spec: Omit<LoadCase, 'groups' | 'unit'>): BenchCase {
         figures: [added(runs, 'p50Ms'), added(runs, 'p99Ms')],
         series: stage.subjects.flatMap(({ kind }) => curves(found, kind)),
         faults: faultsOf(found.map(({ run }) => run)),
-        notes: [`half load is ${Math.round(full * half)} wants/s: the edge does ${Math.round(full)} at most`],
+        notes: [
+          `half load is ${Math.round(full * half)} wants/s: ${Math.round(full)} would take up the edge or the machine`,
+        ],
       }
     },
   }
 }
 
-/** Returns the blocks per second of the edge with always enough to do, warm. */
+/** From this share of what the edge does with always enough to do, the cost of wants that come one by one is told. */
+const probe = 0.2
+
+/**
+ * Returns the blocks per second that are possible in an open loop, warm: those of the edge with always enough to do, or
+ * those at which all processes together would take up the machine, whichever are fewer. Answers that wait for each other
+ * leave in one message, so that a closed loop tells too much where blocks are small.
+ */
 async function fullRate(lab: Lab, subjects: readonly Subject[], load: LoadCase): Promise<number> {
   const edge = subjects.find(({ kind }) => kind === 'edge')!
-  let rate = 0
-  for (const round of [0, 1]) {
-    lab.progress(`${load.name}: how much the edge can do`)
-    const run = await measure(lab, edge, subjects[0]!, {
+  const run = (round: number, more: object): Promise<Run> => {
+    lab.progress(`${load.name}: how much can be done`)
+    return measure(lab, edge, subjects[0]!, {
       unit: 'blocks',
       round,
-      load: loadOf(lab, load, round),
+      load: { ...loadOf(lab, load, round), ...more },
     })
-    rate = run.blocks / run.seconds
   }
-  return rate
+  await run(0, {})
+  const closed = await run(1, {})
+  const most = closed.blocks / closed.seconds
+  const open = await run(2, { wants: openWindow, ratePerSec: most * probe })
+  const cores = Object.values(open.cpuByPart).reduce((sum, seconds) => sum + seconds, 0) / open.seconds
+  return Math.min(most, (open.blocks / open.seconds) * (availableParallelism() / cores))
 }
 
 /** Returns how much later answers come than from the backend itself. */

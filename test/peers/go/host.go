@@ -28,6 +28,8 @@ const agentVersion = "kubo/0.43.0-test"
 // muxersFlag is the flag that says which stream muxers a host offers: yamux as Kubo does, mplex as js-ipfs
 // does, or both.
 func muxersFlag(flags *flag.FlagSet) *string {
+	securityFlags(flags)
+	udpFlag(flags)
 	return flags.String("muxers", "yamux", "stream muxers, comma-separated: yamux, mplex")
 }
 
@@ -46,6 +48,12 @@ func newHost(muxers string, key crypto.PrivKey, listen ...string) (host.Host, er
 		libp2p.DisableIdentifyAddressDiscovery(),
 		libp2p.ListenAddrStrings(listen...),
 	}
+	security, err := securityOptions()
+	if err != nil {
+		return nil, err
+	}
+	options = append(options, security...)
+	options = append(options, udpOptions()...)
 	for name := range strings.SplitSeq(muxers, ",") {
 		switch name {
 		case "yamux":

@@ -21,7 +21,7 @@ export function fakeTerminal(env: Environment, options: { cwd: string; stdin?: U
   return {
     env,
     machine: {
-      readFile: (path) => readFileSync(path, 'utf8'),
+      readFile: (path, encoding) => readFileSync(path, encoding ?? 'utf8'),
       exists: existsSync,
       ipv6: true,
       isTerminal: false,

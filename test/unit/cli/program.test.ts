@@ -43,7 +43,7 @@ describe('help and version', () => {
     },
   )
 
-  test.each(['demo', 'key'])('%s --help works', async (command) => {
+  test.each(['demo', 'key', 'addrs', 'doctor'])('%s --help works', async (command) => {
     const { code, out } = await call([command, '--help'])
     expect(code).toBe(0)
     expect(out).toContain(`Usage: kitsune ${command}`)

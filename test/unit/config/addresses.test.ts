@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'bun:test'
 import {
   collide,
+  formatAdminListen,
   hostPortOf,
   parseAdminListen,
   parseAnnounce,
   parseBackendMultiaddr,
-  parseListen,
   parsePeerId,
 } from '#src/config/addresses.ts'
 
@@ -16,29 +16,6 @@ function reason(parsed: { ok: boolean; reason?: string }): string {
   if (parsed.ok || parsed.reason === undefined) throw new Error('was taken')
   return parsed.reason
 }
-
-describe('listen', () => {
-  test.each(['/ip4/0.0.0.0/tcp/4001', '/ip4/127.0.0.1/tcp/0/ws', '/ip6/::/tcp/4001', '/ip6/::1/tcp/4002/ws'])(
-    '%s',
-    (text) => expect(parseListen(text)).toEqual({ ok: true, value: text }),
-  )
-
-  test.each([
-    ['4001', 'not a multiaddr'],
-    ['127.0.0.1:4001', 'not a multiaddr'],
-    ['', 'empty'],
-    ['/', 'empty'],
-    ['/ip4/0.0.0.0/udp/4001/quic-v1', 'only tcp and tcp/ws'],
-    ['/ip4/0.0.0.0/tcp/443/wss', 'TLS'],
-    ['/ip4/0.0.0.0/tcp/443/tls/ws', 'TLS'],
-    ['/dns4/example.net/tcp/4001', 'names a host'],
-    [`/ip4/0.0.0.0/tcp/4001/p2p/${peer}`, 'leave it out'],
-    ['/ip4/0.0.0.0', 'only tcp and tcp/ws'],
-    ['/ip4/0.0.0.0/tcp/70000', 'not a multiaddr'],
-    ['/ip4/300.0.0.0/tcp/1', 'not a multiaddr'],
-    ['/tcp/4001', 'only tcp and tcp/ws'],
-  ])('%s is refused', (text, why) => expect(reason(parseListen(text))).toContain(why))
-})
 
 describe('announce', () => {
   test.each(['/ip4/10.1.2.3/tcp/4001', '/dns4/a.example/tcp/443/wss', `/ip6/2001:db8::1/tcp/1/p2p/${peer}`])(
@@ -87,6 +64,10 @@ describe('admin listen', () => {
     ['127.0.0.1:9090', { host: '127.0.0.1', port: 9090 }],
     ['[::1]:0', { host: '::1', port: 0 }],
     ['localhost:9090', { host: 'localhost', port: 9090 }],
+    ['unix:/run/kitsune/admin.sock', { path: '/run/kitsune/admin.sock' }],
+    ['unix:///run/kitsune/admin.sock', { path: '/run/kitsune/admin.sock' }],
+    ['/unix/run/kitsune/admin.sock', { path: '/run/kitsune/admin.sock' }],
+    [`unix:/${'x'.repeat(106)}`, { path: `/${'x'.repeat(106)}` }],
     ['off', undefined],
   ])('%s', (text, value) => expect(parseAdminListen(text)).toEqual({ ok: true, value }))
 
@@ -94,11 +75,24 @@ describe('admin listen', () => {
     '%s is refused',
     (text) => expect(parseAdminListen(text).ok).toBe(false),
   )
+
+  test.each([
+    ['unix:admin.sock', 'no absolute path'],
+    ['unix:', 'no absolute path'],
+    ['unix:/run/kitsune/', 'ends in a slash'],
+    // Bytes count, not letters.
+    [`unix:/${'é'.repeat(54)}`, 'a path of 109 bytes; sockets of this system end at 107'],
+  ])('%s is refused by name', (text, why) => expect(reason(parseAdminListen(text))).toContain(why))
+
+  test.each(['127.0.0.1:9090', '[::1]:9090', 'unix:/run/a.sock'])('%s is written as it is read', (text) => {
+    const parsed = parseAdminListen(text)
+    expect(parsed.ok && parsed.value && formatAdminListen(parsed.value)).toBe(text)
+  })
 })
 
 test('listeners collide on the same port of the same or any address', () => {
   const at = (host: string, port: number) => ({ host, port })
-  expect(hostPortOf('/ip6/::1/tcp/4002/ws')).toEqual(at('::1', 4002))
+  expect(hostPortOf('/ip6/::1/tcp/4002/ws')).toEqual({ ...at('::1', 4002), protocol: 'tcp' })
   expect(collide(at('0.0.0.0', 1), at('127.0.0.1', 1))).toBe(true)
   expect(collide(at('localhost', 1), at('::1', 1))).toBe(true)
   expect(collide(at('127.0.0.1', 1), at('localhost', 1))).toBe(true)
@@ -107,4 +101,5 @@ test('listeners collide on the same port of the same or any address', () => {
   expect(collide(at('0.0.0.0', 1), at('::', 1))).toBe(false)
   expect(collide(at('0.0.0.0', 0), at('0.0.0.0', 0))).toBe(false)
   expect(collide(at('0.0.0.0', 1), at('0.0.0.0', 2))).toBe(false)
+  expect(collide(at('0.0.0.0', 1), { ...at('0.0.0.0', 1), protocol: 'udp' })).toBe(false)
 })

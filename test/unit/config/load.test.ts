@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import type { Config } from '#src/config/config.ts'
 import type { Environment, Machine, Problem } from '#src/config/environment.ts'
+import { doorsOf } from '#src/config/listen.ts'
 import { type Loaded, loadConfig, loadPlaces } from '#src/config/load.ts'
 import { schema } from '#src/config/schema.ts'
 
@@ -50,8 +51,14 @@ test('one backend is all that must be said', () => {
     backends: [{ kind: 'rpc', name: 'http://10.0.0.11:5001', url: 'http://10.0.0.11:5001' }],
     identity: { kind: 'created', path: '/srv/kitsune-data/identity.key' },
     dataDir: '/srv/kitsune-data',
-    listen: ['/ip4/0.0.0.0/tcp/4001', '/ip4/0.0.0.0/tcp/4002/ws', '/ip6/::/tcp/4001', '/ip6/::/tcp/4002/ws'],
+    listen: doorsOf(
+      ['/ip4/0.0.0.0/tcp/4001', '/ip4/0.0.0.0/tcp/4002/ws', '/ip6/::/tcp/4001', '/ip6/::/tcp/4002/ws'],
+      [],
+    ),
     announce: [],
+    tls: [],
+    http: { listen: [], acmeWebroot: undefined },
+    security: { front: { protocols: ['noise', 'tls'] }, back: { protocols: ['tls', 'noise'] } },
     proxies: { trusted: [], protocol: [] },
     adminListen: { host: '127.0.0.1', port: 9090 },
     region: '',
@@ -100,6 +107,10 @@ test('every variable is taken', () => {
       KITSUNE_DATA_DIR: 'state',
       KITSUNE_LISTEN: '/ip4/127.0.0.1/tcp/0',
       KITSUNE_ANNOUNCE: '/dns4/n.example/tcp/443/wss',
+      KITSUNE_SECURITY: 'tls,noise',
+      KITSUNE_BACK_SECURITY: 'noise',
+      KITSUNE_SWARM_KEY: `/key/swarm/psk/1.0.0/ /base16/ ${'ab'.repeat(32)}`,
+      KITSUNE_BACK_SWARM_KEY: `/key/swarm/psk/1.0.0/ /base16/ ${'cd'.repeat(32)}`,
       KITSUNE_TRUSTED_PROXIES: '10.0.0.5, fd00:1::/64',
       KITSUNE_PROXY_PROTOCOL: 'TCP',
       KITSUNE_ADMIN_LISTEN: 'off',
@@ -145,8 +156,14 @@ test('every variable is taken', () => {
     backends: [{ kind: 'multiaddr', name: address, multiaddr: address, gateway: 'http://10.0.0.12:8080' }],
     identity: { kind: 'inline', value: 'CAES' },
     dataDir: '/srv/state',
-    listen: ['/ip4/127.0.0.1/tcp/0'],
+    listen: doorsOf(['/ip4/127.0.0.1/tcp/0'], []),
     announce: ['/dns4/n.example/tcp/443/wss'],
+    tls: [],
+    http: { listen: [], acmeWebroot: undefined },
+    security: {
+      front: { protocols: ['tls', 'noise'], swarmKey: new Uint8Array(32).fill(0xab) },
+      back: { protocols: ['noise'], swarmKey: new Uint8Array(32).fill(0xcd) },
+    },
     proxies: { trusted: ['10.0.0.5/32', 'fd00:1::/64'], protocol: ['tcp'] },
     adminListen: undefined,
     region: 'eu-central',
@@ -188,7 +205,7 @@ test('every variable is taken', () => {
 
 describe('defaults follow from the machine and from what was set', () => {
   test('IPv6 is listened on only where it exists', () => {
-    expect(ok(rpc, machine({}, { ipv6: false })).listen).toEqual([
+    expect(ok(rpc, machine({}, { ipv6: false })).listen.map(({ address }) => address)).toEqual([
       '/ip4/0.0.0.0/tcp/4001',
       '/ip4/0.0.0.0/tcp/4002/ws',
     ])
@@ -265,7 +282,7 @@ describe('problems', () => {
     const found = problems({
       KITSUNE_LANES: '99',
       KITSUNE_CACHE: '64',
-      KITSUNE_LISTEN: '/ip4/0.0.0.0/udp/1/quic-v1,nonsense',
+      KITSUNE_LISTEN: '/ip4/0.0.0.0/udp/1/utp,nonsense',
       KITSUNE_DRAIN: '30',
       KITSUNE_REGION: 'a b',
     })
@@ -390,7 +407,14 @@ test('places are found however wrong the rest is, and wrong places are not', () 
 })
 
 /** What else must be set where one variable is. */
+const wss = '/ip4/0.0.0.0/tcp/443/tls/ws'
+const certificate = { KITSUNE_TLS_CERT_FILE: '/c', KITSUNE_TLS_KEY_FILE: '/k' }
 const neededBy: Record<string, Environment> = {
+  KITSUNE_LISTEN: certificate,
+  KITSUNE_TLS_CERT_FILE: { KITSUNE_LISTEN: wss, ...certificate },
+  KITSUNE_TLS_KEY_FILE: { KITSUNE_LISTEN: wss, ...certificate },
+  KITSUNE_HTTP_LISTEN: { KITSUNE_LISTEN: wss, ...certificate },
+  KITSUNE_ACME_WEBROOT: { KITSUNE_LISTEN: wss, ...certificate, KITSUNE_HTTP_LISTEN: '0.0.0.0:80' },
   KITSUNE_PROXY_PROTOCOL: { KITSUNE_TRUSTED_PROXIES: '10.0.0.5' },
   KITSUNE_REPLICAS: { KITSUNE_BACKENDS: 'http://10.0.0.11:5001,http://10.0.0.12:5001' },
 }

@@ -8,7 +8,7 @@ let readiness: Readiness
 let backends: BackendStatus[]
 let render: () => Promise<string>
 let errors: unknown[]
-let served: Served
+let served: Served<{ readonly host: string; readonly port: number }>
 
 beforeEach(async () => {
   readiness = { ready: true, draining: false }

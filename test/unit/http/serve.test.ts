@@ -1,8 +1,9 @@
 import { afterEach, expect, test } from 'bun:test'
 import { connect, type Socket } from 'node:net'
-import { type Served, type ServeOptions, serveHttp } from '#src/http/serve.ts'
+import { type Served, type ServeLimits, serveHttp } from '#src/http/serve.ts'
 import { KitsuneError } from '#src/util/errors.ts'
 
+type OnPort = { readonly host: string; readonly port: number }
 const running: Served[] = []
 const sockets: Socket[] = []
 
@@ -12,7 +13,7 @@ afterEach(async () => {
 })
 
 async function serve(
-  options: Partial<ServeOptions> = {},
+  options: ServeLimits & Partial<OnPort> = {},
   answer: () => Promise<Response> = async () => new Response('hi'),
 ) {
   const served = await serveHttp(answer, { host: '127.0.0.1', port: 0, ...options })
@@ -21,7 +22,7 @@ async function serve(
 }
 
 /** A raw connection: what it was told, and when it was closed. */
-function dial(served: Served, text = '') {
+function dial(served: Served<OnPort>, text = '') {
   const socket = connect(served.address.port, '127.0.0.1', () => socket.write(text))
   sockets.push(socket)
   let got = ''

@@ -6,6 +6,7 @@ import { tcp } from '@libp2p/tcp'
 import { webSockets } from '@libp2p/websockets'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p } from 'libp2p'
+import { doorsOf } from '#src/config/listen.ts'
 import { Gate, type GateOptions } from '#src/p2p/gater.ts'
 import { createFrontHost, type FrontHost, type FrontHostOptions } from '#src/p2p/host.ts'
 import { nativeNoise } from '#src/p2p/noise.ts'
@@ -25,9 +26,12 @@ export interface FrontUnderTest {
 
 /** Starts a front on loopback that answers `/echo/1` with what it gets. */
 export async function startFront(
-  options: Partial<FrontHostOptions> & { limits?: Partial<GateOptions> } = {},
+  options: Partial<Omit<FrontHostOptions, 'listen'>> & {
+    listen?: readonly string[]
+    limits?: Partial<GateOptions>
+  } = {},
 ): Promise<FrontUnderTest> {
-  const { limits, ...hostOptions } = options
+  const { limits, listen = ['/ip4/127.0.0.1/tcp/0', '/ip4/127.0.0.1/tcp/0/ws'], ...hostOptions } = options
   const refusals: RefusalReason[] = []
   const gate = new Gate(
     { refused: (reason) => refusals.push(reason) },
@@ -36,7 +40,7 @@ export async function startFront(
   const front = await createFrontHost({
     privateKey: await generateKeyPair('Ed25519'),
     version: '1.2.3',
-    listen: ['/ip4/127.0.0.1/tcp/0', '/ip4/127.0.0.1/tcp/0/ws'],
+    listen: doorsOf(listen, []),
     announce: [],
     gate,
     handleRequest: (request, facts) =>
@@ -44,7 +48,7 @@ export async function startFront(
     ...hostOptions,
   })
   await front.node.handle('/echo/1', echo, { maxInboundStreams: 1_000 })
-  await front.node.start()
+  await front.open()
   const [tcpAddress, ws] = front.listening() as [Multiaddr, Multiaddr]
   const port = Number(ws.getComponents()[1]?.value)
   const origin = `http://127.0.0.1:${port}`

@@ -3,10 +3,7 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { nativeNoise } from '#src/p2p/noise.ts'
 import { complianceSuite } from '#test/support/compliance.ts'
 
-/**
- * libp2p's own tests of a connection encrypter, over our Noise. Not over our TLS: that one only dials, and secures
- * sockets in place, where the suite has two ends in memory.
- */
+/** libp2p's own tests of a connection encrypter, over our Noise. */
 const suite = await complianceSuite(() => import('@libp2p/interface-compliance-tests/connection-encryption'))
 suite({
   setup: async (given) => {

@@ -9,7 +9,7 @@ import { mplex } from '@libp2p/mplex'
 import { multiaddr } from '@multiformats/multiaddr'
 import { WebSocketServer } from 'ws'
 import { Gate } from '#src/p2p/gater.ts'
-import { webTransport } from '#src/p2p/web-listener.ts'
+import { webDoor } from '#src/p2p/web-listener.ts'
 import { WebSocketConnection } from '#src/p2p/web-socket-connection.ts'
 import { startLoadBalancer } from '#test/support/load-balancer.ts'
 import {
@@ -187,7 +187,7 @@ test('stopping ends idle, half-made and open sockets at once', async () => {
 test('only plain WebSocket addresses are listened on', async () => {
   const gate = new Gate({ refused: () => {} }, { maxConnections: 1, maxConnectionsPerAddress: 1 })
   const events = new EventTarget() as never
-  const transport = webTransport({ gate, trusts: () => false, handleRequest: () => new Response() })({
+  const transport = webDoor({ gate, trusts: () => false, handleRequest: () => new Response() })({
     logger: defaultLogger(),
     events,
   })

@@ -3,8 +3,9 @@ import { yamux } from '@chainsafe/libp2p-yamux'
 import { createLibp2p } from 'libp2p'
 import { trustIn } from '#src/p2p/client-address.ts'
 import { Gate, type GateOptions } from '#src/p2p/gater.ts'
+import type { HttpDoorOptions, RequestHandler } from '#src/p2p/http-door.ts'
 import { nativeNoise } from '#src/p2p/noise.ts'
-import { type RequestHandler, type WebTransportOptions, webTransport } from '#src/p2p/web-listener.ts'
+import { webDoor } from '#src/p2p/web-listener.ts'
 import type { RefusalReason } from '#src/relay/counters.ts'
 
 export interface WebUnderTest {
@@ -17,7 +18,7 @@ export interface WebUnderTest {
 /** Starts a web listener on loopback, with deadlines of the test's own. */
 export async function startWeb(
   handleRequest: RequestHandler,
-  options: WebTransportOptions & { limits?: Partial<GateOptions>; trusted?: readonly string[] } = {},
+  options: HttpDoorOptions & { limits?: Partial<GateOptions>; trusted?: readonly string[] } = {},
 ): Promise<WebUnderTest> {
   const { limits, trusted = [], ...webOptions } = options
   const refusals: RefusalReason[] = []
@@ -26,8 +27,8 @@ export async function startWeb(
     { maxConnections: 100, maxConnectionsPerAddress: 100, ...limits },
   )
   const node = await createLibp2p({
-    addresses: { listen: ['/ip4/127.0.0.1/tcp/0/ws'] },
-    transports: [webTransport({ gate, trusts: trustIn(trusted), handleRequest }, webOptions)],
+    addresses: { listen: [`/ip4/127.0.0.1/tcp/0${webOptions.tls ? '/tls/ws' : '/ws'}`] },
+    transports: [webDoor({ gate, trusts: trustIn(trusted), handleRequest }, webOptions)],
     connectionEncrypters: [nativeNoise().encrypter],
     streamMuxers: [yamux()],
     connectionManager: { inboundUpgradeTimeout: 200 },

@@ -35,13 +35,20 @@ function backend(name: string, more: Partial<BackendStatus> = {}): BackendStatus
   }
 }
 
+const noConnections = { tcp: 0, ws: 0, wss: 0, 'quic-v1': 0, 'webrtc-direct': 0, webtransport: 0 }
+
 function deps(more: Partial<MetricsDeps> = {}): MetricsDeps {
   return {
     counters: new Counters(),
     publicRequests: { served: 19 },
     gauges: () => gauges,
     backends: () => [backend('http://10.0.0.11:5001')],
-    connections: () => ({ tcp: 12, ws: 13 }),
+    connections: () => ({ ...noConnections, tcp: 12, ws: 13 }),
+    doors: () => [
+      { address: '/ip4/0.0.0.0/tcp/4001', kind: 'tcp' },
+      { address: '/ip4/0.0.0.0/udp/4001/quic-v1', kind: 'quic-v1', fault: 'no addon' },
+    ],
+    certificates: undefined,
     version: '1.2.3',
     commit: 'abc',
     region: 'fra',
@@ -71,6 +78,26 @@ test('every metric is named, typed and explained by the rules', async () => {
     expect(help.length).toBeGreaterThan(40)
     expect(help).toEndWith('.')
   }
+})
+
+test('certificates tell their end, each by its first name, and how often they changed', async () => {
+  const name = 'node0.example.net'
+  const { value } = await scrape(
+    deps({
+      certificates: {
+        status: [
+          { name, notAfterMs: 1_800_000_000_500 },
+          { name, notAfterMs: 1_900_000_000_000 },
+          { name: '', notAfterMs: 1_000 },
+        ],
+        reloads: { taken: 3, refused: 1 },
+      },
+    }),
+  )
+  expect(value('kitsune_tls_certificate_not_after_seconds', { name })).toBe(1_800_000_000.5)
+  expect(value('kitsune_tls_certificate_not_after_seconds', { name: '' })).toBe(1)
+  expect(value('kitsune_tls_reloads_total', { outcome: 'taken' })).toBe(3)
+  expect(value('kitsune_tls_reloads_total', { outcome: 'refused' })).toBe(1)
 })
 
 test('plain fields are read at each scrape', async () => {

@@ -58,7 +58,7 @@ test('4 MiB and pieces of all sizes come back over TLS as they went', async () =
 })
 
 test('where TLS is not offered it is Noise', async () => {
-  const { tcp, stop } = await startFront()
+  const { tcp, stop } = await startFront({ security: { protocols: ['noise'] } })
   stops.push(stop)
   const node = await lane()
   expect((await node.dial(tcp)).encryption).toBe('/noise')

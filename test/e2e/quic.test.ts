@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
+import { ensureBinary } from '#test/support/binary.ts'
+import { type EdgeProcess, startEdgeProcess } from '#test/support/edge.ts'
+import { goLoad, startGoLoad } from '#test/support/go-load.ts'
+import { type GoServe, goBinary, goFetch, startGoServe } from '#test/support/go-peer.ts'
+import { requirePeer } from '#test/support/peers.ts'
+import { startHalfOpenRelay, startQuicDialler } from '#test/support/quic-client.ts'
+import { seededFileDigest } from '#test/support/seeded-content.ts'
+
+/** QUIC on the executable, by go-libp2p: quic-go and Kubo's Bitswap. */
+const mebibyte = 1024 * 1024
+const fileBytes = 64 * mebibyte
+const size = { blocks: 256, blockBytes: 256 * 1024, blockSeed: 13 }
+
+/** What a run must not have. */
+const flawless = { lost: 0, wrong: 0, unfinished: 0, disconnects: 0, errors: 0, firstError: null }
+
+describe.skipIf(!requirePeer('go'))('QUIC', () => {
+  let backend: GoServe
+  let edge: EdgeProcess
+  let peer = ''
+
+  beforeAll(async () => {
+    await Promise.all([goBinary(), ensureBinary()])
+    backend = await startGoServe({ fileBytes, fileSeed: 51, ...size })
+    edge = await startEdgeProcess({
+      from: 'binary',
+      backends: [backend.rpc],
+      env: {
+        KITSUNE_LISTEN: '/ip4/127.0.0.1/tcp/0,/ip4/127.0.0.1/udp/0/quic-v1',
+        KITSUNE_CLIENT_BUFFER: '4MiB',
+      },
+    })
+    await edge.untilReady()
+    const { listening } = edge.process.ready as unknown as { listening: string[] }
+    peer = listening.find((address) => address.includes('/quic-v1/')) ?? ''
+  }, 300_000)
+  afterAll(async () => {
+    await edge?.stop()
+    await backend?.stop()
+  })
+
+  const residentBytes = (): number =>
+    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${edge.process.pid}/status`, 'utf8'))?.[1]) * 1024
+
+  test('64 MiB by boxo are what they were', async () => {
+    const { sha256 } = await goFetch({ peer, cid: backend.root ?? '' })
+    expect(sha256).toBe(seededFileDigest(51, fileBytes))
+  }, 60_000)
+
+  test.each([
+    { name: '8 clients, one stream each', load: { clients: 8 } },
+    {
+      name: '16 clients, a stream per message, cancels twice',
+      load: { clients: 16, stream: 'per-message' as const, cancels: 2 },
+    },
+  ])(
+    '$name: nothing is lost',
+    async ({ load }) => {
+      expect(await goLoad({ peer, ...size, ...load })).toMatchObject({ ...flawless, blocks: size.blocks })
+      await edge.untilMetrics((m) => m.sum('kitsune_connections') === 0)
+    },
+    60_000,
+  )
+
+  test('clients that read nothing are bounded, told by transport, and hold up nobody', async () => {
+    const slow = await startGoLoad({
+      peer,
+      ...size,
+      clients: 8,
+      shared: true,
+      wants: 256,
+      slow: true,
+      seconds: 20,
+    })
+    try {
+      await edge.untilMetrics((m) => m.sum('kitsune_connections', { transport: 'quic-v1' }) === 8)
+      const before = residentBytes()
+      // Their windows are full, and what is behind them is as well.
+      await edge.untilMetrics((m) => m.sum('kitsune_outbox_bytes') > 8 * mebibyte)
+      expect(await goLoad({ peer, ...size, clients: 4 })).toMatchObject({ ...flawless, blocks: size.blocks })
+      // 64 MiB were wanted by each.
+      expect(residentBytes() - before).toBeLessThan(8 * 32 * mebibyte)
+    } finally {
+      await slow.stop()
+    }
+    await edge.untilMetrics((m) => m.sum('kitsune_connections') === 0)
+  }, 60_000)
+
+  test('five hundred handshakes that stop in the middle keep nobody out', async () => {
+    const relay = await startHalfOpenRelay(Number(/\/udp\/(\d+)/.exec(peer)?.[1]))
+    const dialler = await startQuicDialler()
+    try {
+      const before = residentBytes()
+      for (let i = 0; i < 500; i++) {
+        dialler.dial(relay.port).catch(() => {})
+        // A socket on loopback holds some 150 of their packets.
+        if (i % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 10))
+      }
+      const { sha256 } = await goFetch({ peer, cid: backend.root ?? '', timeoutMs: 8_000 })
+      expect(sha256).toBe(seededFileDigest(51, fileBytes))
+      expect(relay.answered).toBeGreaterThan(400)
+      expect(residentBytes() - before).toBeLessThan(192 * mebibyte)
+    } finally {
+      dialler.stop()
+      relay.stop()
+    }
+  }, 60_000)
+
+  test('it ends as it should', async () => {
+    const client = await startGoLoad({ peer, ...size, clients: 2, loop: true, seconds: 30 })
+    await client.reached(50, 10_000)
+    expect(await edge.end('SIGTERM')).toBe(0)
+    await client.stop()
+  }, 60_000)
+})
