@@ -1,15 +1,16 @@
-import { multiaddr } from '@multiformats/multiaddr'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import type { Config } from '#src/config/config.ts'
 import { createRedirect } from '#src/http/redirect.ts'
 import { Certificates } from '#src/p2p/certificates.ts'
 import { trustIn } from '#src/p2p/client-address.ts'
+import { explainClosed } from '#src/p2p/door-fault.ts'
 import { doorOfConnection } from '#src/p2p/front-doors.ts'
 import type { Gate } from '#src/p2p/gater.ts'
 import type { FrontHost } from '#src/p2p/host.ts'
 import { HttpDoor } from '#src/p2p/http-door.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import type { DoorState } from '#src/telemetry/metrics.ts'
-import { describeError, KitsuneError } from '#src/util/errors.ts'
+import { KitsuneError } from '#src/util/errors.ts'
 
 /**
  * The part of the composition root for the doors: how they open, their certificates, and the port of plain HTTP.
@@ -53,6 +54,7 @@ export async function openDoors(
   const openLate = async (): Promise<void> => {
     await certificates?.ready
     const late = await frontHost.openLate('wss')
+    if (late.length === 0) return
     tell([...doors.filter(({ kind }) => kind !== 'wss'), ...late])
     warnOfClosed(late, log)
     const opened = late.filter(({ fault }) => fault === undefined)
@@ -76,45 +78,39 @@ export interface PlainHttp {
 /** Opens the ports of plain HTTP; rejects with `LISTEN_FAILED` where one cannot be, with none open. */
 export async function openPlainHttp(config: Config, gate: Gate, frontHost: FrontHost): Promise<PlainHttp> {
   const { http, proxies } = config
+  const told = httpsPort(
+    [...config.announce, ...config.listen.map(({ address }) => address)].map((text) => multiaddr(text)),
+  )
   const redirect = createRedirect({
     acmeWebroot: http.acmeWebroot,
-    httpsPort: () => httpsPort(config, frontHost),
+    // 0 is any that is free.
+    httpsPort: () => told || httpsPort(frontHost.listening()) || 443,
   })
   const doors: HttpDoor[] = []
   const stop = async (): Promise<void> => {
     await Promise.all(doors.map((door) => door.close()))
   }
-  try {
-    for (const address of http.listen) {
-      const door = new HttpDoor(
-        { gate, trusts: trustIn(proxies.trusted), handleRequest: redirect },
-        { proxyProtocol: proxies.protocol.includes('ws') },
-      )
+  for (const address of http.listen) {
+    const door = new HttpDoor(
+      { gate, trusts: trustIn(proxies.trusted), handleRequest: redirect },
+      { proxyProtocol: proxies.protocol.includes('ws') },
+    )
+    try {
       await door.listen(multiaddr(address))
       doors.push(door)
+    } catch (error) {
+      await stop()
+      const fault = await explainClosed({ address }, error)
+      throw new KitsuneError('LISTEN_FAILED', 'Plain HTTP cannot listen', {
+        facts: { reasons: [`${address}: ${fault}`], hint: 'See KITSUNE_HTTP_LISTEN.' },
+      })
     }
-  } catch (error) {
-    await stop()
-    throw new KitsuneError('LISTEN_FAILED', 'Plain HTTP cannot listen', {
-      facts: {
-        listen: http.listen,
-        reason: describeError(error),
-        hint: 'Another process may have the port, or this user may not open it: see KITSUNE_HTTP_LISTEN.',
-      },
-    })
   }
   return { listening: doors.flatMap((door) => door.getAddrs().map(String)), stop }
 }
 
-/** The port that clients are told, where it is another one than that which is listened on. */
-function httpsPort(config: Config, frontHost: FrontHost): number {
-  const configured = config.listen.map(({ address }) => address)
-  const told = [
-    ...config.announce.map((address) => multiaddr(address)),
-    ...frontHost.listening(),
-    // It may not be open yet.
-    ...configured.map((address) => multiaddr(address)),
-  ]
-  const wss = told.find((address) => doorOfConnection(address) === 'wss')
-  return Number(wss?.getComponents().find(({ name }) => name === 'tcp')?.value ?? 443)
+/** The port of the first wss address: what clients are told comes before what is listened on. */
+function httpsPort(addresses: readonly Multiaddr[]): number {
+  const wss = addresses.find((address) => doorOfConnection(address) === 'wss')
+  return Number(wss?.getComponents().find(({ name }) => name === 'tcp')?.value ?? 0)
 }

@@ -225,13 +225,13 @@ class Edge implements RunningEdge {
   async #stop(): Promise<void> {
     const { front, frontHost, pool, hosts, metrics, log, relay } = this.#parts
     relay.stop()
+    this.#parts.certificates?.stop()
     await front.stop()
     await frontHost.node.stop()
     await pool.stop()
     await Promise.all(hosts.map((host) => host.stop()))
     await this.#adminServer?.stop()
     await this.#plainHttp?.stop()
-    this.#parts.certificates?.stop()
     clearInterval(this.#ticker)
     clearInterval(this.#collector)
     this.#unwatch?.()

@@ -47,6 +47,8 @@ interface Entry {
 const dayMs = 24 * 3_600_000
 /** Days before its end at which a certificate is warned of; Let's Encrypt's clients renew at 30. */
 const warnAtDays = [14, 7, 3, 1, 0]
+/** One that is valid for a few days is renewed when half of that is over: before that nothing is late. */
+const renewedAtPart = 1 / 2
 /** A certificate with its chain has a few KiB. */
 const maxFileBytes = 1024 * 1024
 
@@ -149,7 +151,7 @@ export class Certificates {
   async #renew(entry: Entry, stamp: string): Promise<void> {
     try {
       const pair = await this.#read(entry.paths)
-      if ((await stampOf(entry.paths)) !== stamp) return
+      if ((await stampOf(entry.paths)) !== stamp || this.#stopped) return
       entry.taken = stamp
       delete entry.refused
       if (pair.digest === entry.pair?.digest) return
@@ -194,7 +196,8 @@ export class Certificates {
     const { pair, paths } = entry
     if (pair === undefined) return
     const days = (pair.notAfterMs - this.#now()) / dayMs
-    const due = warnAtDays.findLast((limit) => days <= limit)
+    const earliest = ((pair.notAfterMs - pair.notBeforeMs) / dayMs) * renewedAtPart
+    const due = warnAtDays.findLast((limit) => days <= limit && limit < earliest)
     if (due === undefined || due >= entry.warned) return
     entry.warned = due
     const facts = {

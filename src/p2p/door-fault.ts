@@ -10,7 +10,8 @@ import { holderOfPort } from '#src/p2p/port-holder.ts'
 import { lookAtTempDir, tempDirFault } from '#src/p2p/temp-dir.ts'
 import { describeError } from '#src/util/errors.ts'
 
-type Explain = (door: ListenAddress, text: string) => string | Promise<string>
+type Door = Pick<ListenAddress, 'address'>
+type Explain = (door: Door, text: string) => string | Promise<string>
 
 const explanations: readonly (readonly [RegExp, Explain])[] = [
   [/EADDRINUSE|address (is )?(already )?in use|os error 98\b/i, taken],
@@ -32,13 +33,13 @@ export async function explainMissing(error: unknown): Promise<string> {
 }
 
 /** Returns why its address could not be opened, likewise. */
-export async function explainClosed(door: ListenAddress, error: unknown): Promise<string> {
+export async function explainClosed(door: Door, error: unknown): Promise<string> {
   const text = plain(describeError(error))
   const [, explain] = explanations.find(([pattern]) => pattern.test(text)) ?? []
   return explain === undefined ? text : explain(door, text)
 }
 
-async function taken({ address }: ListenAddress): Promise<string> {
+async function taken({ address }: Door): Promise<string> {
   const { port, protocol = 'tcp' } = hostPortOf(address)
   const holder = (await holderOfPort(protocol, port)) ?? 'another process'
   if (holder.endsWith(`(pid ${process.pid})`))
@@ -46,14 +47,14 @@ async function taken({ address }: ListenAddress): Promise<string> {
   return `the ${protocol === 'udp' ? 'UDP ' : ''}port is in use by ${holder}: stop that, or choose another port`
 }
 
-function forbidden({ address }: ListenAddress): string {
+function forbidden({ address }: Door): string {
   const { port } = hostPortOf(address)
   if (port >= 1024)
     return `this user may not open port ${port}: the system's policy (SELinux, AppArmor) has the say`
   return `this user may not open ports below 1024: setcap cap_net_bind_service=+ep ${process.execPath}, or AmbientCapabilities=CAP_NET_BIND_SERVICE under systemd`
 }
 
-function notHere({ address }: ListenAddress): string {
+function notHere({ address }: Door): string {
   return `no interface of this machine has the address ${hostPortOf(address).host}: listen on one that it has, or on all`
 }
 

@@ -94,6 +94,11 @@ export class FrontDoors {
     return made.filter((transport) => transport !== undefined)
   }
 
+  /** Whether there are doors of a kind whose transport could not be had. */
+  lacks(kind: DoorKind): boolean {
+    return this.#faults.has(kind)
+  }
+
   /** Returns the transport of a kind that could not be had before; rejects where it still cannot. */
   async lateTransport(kind: DoorKind, context: DoorContext): Promise<TransportFactory> {
     const transport = await makers[kind](context)

@@ -119,7 +119,11 @@ export class Gate {
     if (leave === undefined) return false
     connection.addEventListener('close', leave, { once: true })
     const uncount = this.countFor(remoteHost(connection.remoteAddr))
-    if (uncount === undefined) return false
+    if (uncount === undefined) {
+      // Not only when it is closed: a burst from one address would take up everybody's places until then.
+      leave()
+      return false
+    }
     connection.addEventListener('close', uncount, { once: true })
     return true
   }

@@ -78,7 +78,10 @@ export interface FrontHost {
   readonly node: Libp2p
   /** Starts the node and opens its doors; throws where one that is not optional cannot be opened. */
   open(): Promise<readonly DoorState[]>
-  /** Opens the doors of a kind whose transport could not be had at first; rejects where it still cannot. */
+  /**
+   * Opens the doors of a kind whose transport could not be had at first, and returns them: none where it could, or when
+   * the node has stopped. Rejects where it still cannot.
+   */
   openLate(kind: DoorKind): Promise<readonly DoorState[]>
   /** Which cipher runs; `wasm` is worth a warning. */
   readonly aead: 'sodium' | 'wasm'
@@ -161,7 +164,10 @@ export async function createFrontHost(options: FrontHostOptions): Promise<FrontH
     return doors.open(listen)
   }
   const openLate = async (kind: DoorKind): Promise<readonly DoorState[]> => {
-    add(await doors.lateTransport(kind, context))
+    if (!doors.lacks(kind)) return []
+    const transport = await doors.lateTransport(kind, context)
+    if (node.status !== 'started') return []
+    add(transport)
     return doors.open(listen, kind)
   }
   return { node: node as unknown as Libp2p, open, openLate, aead, advertised, listening: () => listening() }

@@ -55,6 +55,8 @@ export async function createPrivateFile(path: string, bytes: Uint8Array): Promis
     await mkdir(dirname(path), { recursive: true, mode: 0o700 })
     await writeNew(draft, bytes)
   } catch (error) {
+    // On a full disk it is there, and it may be tried again every few seconds.
+    await unlink(draft).catch(() => {})
     throw notWritable(path, error)
   }
   try {

@@ -30,6 +30,8 @@ interface DoorSpec {
   readonly security?: 'noise' | 'tls'
   /** Who loads both doors; default: Go. */
   readonly program?: Subject['program']
+  /** Runs in CI too. */
+  readonly ci?: boolean
 }
 
 const tcpListen = '/ip4/127.0.0.1/tcp/0'
@@ -84,7 +86,7 @@ function doorCase(spec: DoorSpec): BenchCase {
   return {
     name,
     title,
-    groups: ['doors'],
+    groups: spec.ci === true ? ['doors', 'ci'] : ['doors'],
     async run(lab) {
       const stage = await startDoors(lab, spec)
       const spoken: LoadCase = { name, title, groups: [], unit: 'MiB', load }
@@ -161,7 +163,13 @@ export const doorCases: readonly BenchCase[] = [
   doorCase({ name: 'ws', title: 'WebSocket', kind: 'ws', listen: `${tcpListen}/ws` }),
   doorCase({ name: 'wss', title: 'Secure WebSocket', kind: 'wss', listen: `${tcpListen}/tls/ws` }),
   doorCase({ name: 'tls', title: 'TCP with TLS', kind: 'tcp', listen: tcpListen, security: 'tls' }),
-  doorCase({ name: 'quic', title: 'QUIC', kind: 'quic-v1', listen: '/ip4/127.0.0.1/udp/0/quic-v1' }),
+  doorCase({
+    name: 'quic',
+    title: 'QUIC',
+    kind: 'quic-v1',
+    listen: '/ip4/127.0.0.1/udp/0/quic-v1',
+    ci: true,
+  }),
   doorCase({
     name: 'webrtc',
     title: 'WebRTC-direct',

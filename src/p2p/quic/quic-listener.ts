@@ -120,7 +120,9 @@ class QuicListener extends TypedEventEmitter<ListenerEvents> implements Listener
     if (server === undefined) return
     this.#server = undefined
     this.#closing.abort()
-    await Promise.race([server.abort(), new Promise((resolve) => setTimeout(resolve, closeMs))])
+    const late = Promise.withResolvers<void>()
+    const timer = setTimeout(late.resolve, closeMs)
+    await Promise.race([server.abort(), late.promise]).finally(() => clearTimeout(timer))
     this.safeDispatchEvent('close')
   }
 

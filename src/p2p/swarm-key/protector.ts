@@ -117,6 +117,8 @@ class ProtectedStream extends AbstractMultiaddrConnection {
   }
 
   #take(bytes: Uint8Array): void {
+    // Refused within the piece before.
+    if (this.readStatus === 'closed') return
     if (this.#first !== undefined) this.#meet(bytes)
     else if (this.#open !== undefined) {
       this.#open(bytes, bytes)
@@ -144,13 +146,14 @@ class ProtectedStream extends AbstractMultiaddrConnection {
 
   /** A peer that is dialled with another key than its own hangs up: it hears noise. */
   #ended(error: Error | undefined): void {
+    clearTimeout(this.#late)
     if (this.status !== 'open' && this.status !== 'closing') return
-    const ours = error?.name === 'AbortError' || error?.name === 'TimeoutError'
-    if (this.#first !== undefined && this.direction === 'outbound' && !ours)
+    // Errors of sockets have a code; any other is that of who gave the dial up here, whatever it was wrapped in.
+    const hungUp = error === undefined || typeof (error as NodeJS.ErrnoException).code === 'string'
+    if (this.#first !== undefined && this.direction === 'outbound' && this.status === 'open' && hungUp)
       return this.#refuse(
         'the peer hung up before it greeted: its swarm key is different or missing, or it takes nobody in',
       )
-    clearTimeout(this.#late)
     if (error !== undefined) this.abort(error)
     else this.onTransportClosed()
   }

@@ -47,6 +47,11 @@ export function flagFrame(flag: number): Uint8Array {
 export class FrameReader {
   #held = new Uint8Array(0)
 
+  /** What came of a message that is not whole. */
+  get heldBytes(): number {
+    return this.#held.length
+  }
+
   /** Returns the messages that are whole now, in order; their data may share memory with `bytes`. Throws at nonsense. */
   push(bytes: Uint8Array): Frame[] {
     const all = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes])

@@ -23,9 +23,15 @@ export interface Handshake {
   prove(): void
   /** It is over; calling it again does nothing. */
   over(): void
+  /**
+   * It is over, and so are the client's others: it begins one from each address that it has, and goes on with one. Only
+   * the client knows the credentials that they share.
+   */
+  won(): void
 }
 
 interface Entry {
+  readonly ufrag: string
   proved: boolean
   readonly giveUp: () => void
 }
@@ -80,6 +86,7 @@ export class HalfOpen {
       else this.#perGroup.delete(group)
     }
     const entry: Entry = {
+      ufrag: request.ufrag,
       proved: false,
       giveUp: () => {
         over()
@@ -90,6 +97,10 @@ export class HalfOpen {
     this.#perGroup.set(group, (this.#perGroup.get(group) ?? 0) + 1)
     return {
       over,
+      won: () => {
+        over()
+        for (const other of [...this.#handshakes.values()]) if (other.ufrag === request.ufrag) other.giveUp()
+      },
       prove: () => {
         entry.proved = true
       },

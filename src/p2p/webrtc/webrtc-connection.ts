@@ -27,7 +27,6 @@ export interface WebRtcConnectionInit extends AbstractMultiaddrConnectionInit {
 export class WebRtcConnection extends AbstractMultiaddrConnection {
   readonly #peer: NativePeer
   readonly #streams = new Set<WebRtcStream>()
-  #early: WebRtcStream[] | undefined = []
   #muxer: WebRtcMuxer | undefined
   #unreadBytes = 0
 
@@ -42,10 +41,8 @@ export class WebRtcConnection extends AbstractMultiaddrConnection {
     const protocol = '/webrtc'
     const createStreamMuxer = (): StreamMuxer => {
       const muxer = new WebRtcMuxer(this, protocol, maxEarlyStreams)
-      const early = this.#early ?? []
-      this.#early = undefined
       this.#muxer = muxer
-      for (const stream of early) if (stream.status === 'open') muxer.onRemoteStream(stream)
+      for (const stream of this.#streams) if (stream.direction === 'inbound') muxer.onRemoteStream(stream)
       return muxer as unknown as StreamMuxer
     }
     return { protocol, createStreamMuxer }
@@ -73,11 +70,10 @@ export class WebRtcConnection extends AbstractMultiaddrConnection {
   override sendResume(): void {}
 
   #welcome(channel: NativeChannel): void {
-    const full = this.#early === undefined ? maxStreams : maxEarlyStreams
+    const full = this.#muxer === undefined ? maxEarlyStreams : maxStreams
     if (this.status !== 'open' || this.#streams.size >= full) return closed(channel)
     const stream = this.#stream(channel, 'inbound')
-    if (this.#muxer !== undefined) this.#muxer.onRemoteStream(stream)
-    else this.#early?.push(stream)
+    this.#muxer?.onRemoteStream(stream)
   }
 
   #stream(channel: NativeChannel, direction: 'inbound' | 'outbound'): WebRtcStream {
@@ -94,7 +90,7 @@ export class WebRtcConnection extends AbstractMultiaddrConnection {
 
   #hold(bytes: number): void {
     this.#unreadBytes += bytes
-    const most = this.#early === undefined ? maxUnreadBytes : maxEarlyBytes
+    const most = this.#muxer === undefined ? maxEarlyBytes : maxUnreadBytes
     if (this.#unreadBytes > most) this.abort(new Error('more was sent than is read'))
   }
 }

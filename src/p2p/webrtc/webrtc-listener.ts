@@ -28,6 +28,7 @@ import { HalfOpen } from '#src/p2p/webrtc/half-open.ts'
 import { createPeer, type HandshakeDeps, shakeHands } from '#src/p2p/webrtc/handshake.ts'
 import { loadWebRtc, type NativePeer, type StunRequest } from '#src/p2p/webrtc/native.ts'
 import { type OpenPort, UdpPorts } from '#src/p2p/webrtc/udp-ports.ts'
+import { TokenBucket } from '#src/util/token-bucket.ts'
 
 export interface WebRtcDoorDeps {
   readonly gate: Gate
@@ -37,6 +38,11 @@ export interface WebRtcDoorDeps {
 /** From the first datagram to a known peer: for slow phones far away, and no longer. */
 const handshakeMs = 10_000
 const halfOpen = { total: 256, perAddress: 32 }
+/**
+ * Handshakes begun in all: each takes most of a millisecond, and who asks for it may be made up. A client that is not
+ * heard asks again by itself, ten times a second.
+ */
+const begunPerSecond = 100
 /** For how long whoever was turned away is not looked at again. */
 const turnedAwayMs = 10_000
 
@@ -76,6 +82,7 @@ class WebRtcListener extends TypedEventEmitter<ListenerEvents> implements Listen
   readonly #deps: HandshakeDeps & { readonly certificate: { readonly hashText: string } }
   readonly #ports: UdpPorts
   readonly #halfOpen = new HalfOpen(halfOpen)
+  readonly #begun = new TokenBucket(begunPerSecond, performance.now())
   readonly #peers = new Set<NativePeer>()
   readonly #closing = new AbortController()
   readonly #log: Logger
@@ -143,6 +150,10 @@ class WebRtcListener extends TypedEventEmitter<ListenerEvents> implements Listen
     const nowMs = performance.now()
     if (this.#open === undefined || !credentials.test(request.ufrag)) return
     if (!this.#halfOpen.isNew(request, nowMs - turnedAwayMs)) return
+    if (this.#begun.delayMs(nowMs) > 0) {
+      this.#gate.refuse('too-many-handshakes')
+      return
+    }
     if (!this.#halfOpen.makeRoom(request)) {
       this.#gate.refuse('too-many-handshakes')
       this.#halfOpen.turnAway(request, nowMs)
@@ -155,6 +166,7 @@ class WebRtcListener extends TypedEventEmitter<ListenerEvents> implements Listen
       this.#halfOpen.turnAway(request, nowMs)
       return
     }
+    this.#begun.take(1, nowMs)
     void this.#serve(request, this.#open.port).finally(() => {
       uncount()
       leave?.()
@@ -179,7 +191,7 @@ class WebRtcListener extends TypedEventEmitter<ListenerEvents> implements Listen
         signal,
         admitted: (admitted) => this.#gate.vouchFor(admitted),
       })
-      handshake.over()
+      handshake.won()
       if (connection.status === 'open')
         await new Promise((resolve) => connection.addEventListener('close', resolve, { once: true }))
     } catch (error) {

@@ -111,6 +111,8 @@ export class WebRtcStream extends AbstractStream implements ShortStream {
       if (typeof message === 'string') throw new Error('text on a data channel')
       const bytes = message instanceof Uint8Array ? message : new Uint8Array(message)
       for (const { flag, data } of this.#frames.push(bytes)) {
+        // What comes behind a reset in the same message belongs to nothing.
+        if (this.status !== 'open' && this.status !== 'closing') break
         if (data !== undefined && data.length > 0) this.onData(data as Uint8Array<ArrayBuffer>)
         if (flag !== undefined) this.#obey(flag)
       }
@@ -122,6 +124,8 @@ export class WebRtcStream extends AbstractStream implements ShortStream {
 
   #obey(flag: number): void {
     if (flag === flags.fin) {
+      // Once: who sends ends without end and reads no answers would have them pile up in the channel.
+      if (this.remoteWriteStatus === 'closed') return
       this.#sendFlag(flags.finAck)
       this.onRemoteCloseWrite()
     } else if (flag === flags.reset) {
@@ -149,7 +153,8 @@ export class WebRtcStream extends AbstractStream implements ShortStream {
   }
 
   #account(): void {
-    const unread = this.status === 'open' || this.status === 'closing' ? this.readBufferLength : 0
+    const lives = this.status === 'open' || this.status === 'closing'
+    const unread = lives ? this.readBufferLength + this.#frames.heldBytes : 0
     if (unread === this.#unread) return
     this.#held(unread - this.#unread)
     this.#unread = unread

@@ -66,7 +66,14 @@ export type SessionEvent = { readonly session: number } & (
   | { readonly type: 'streamFin' | 'streamReset' | 'streamStopSending'; readonly streamId: number }
   | { readonly type: 'streamOpened'; readonly requestId: number; readonly streamId: number }
   | { readonly type: 'writeAck'; readonly requestId: number }
-  | { readonly type: 'closed' | 'error' | 'datagram' | 'stats' | 'draining' }
+  | {
+      readonly type: 'stats'
+      /** Of UDP, with all that is in them. */
+      readonly bytesReceived: number
+      readonly packetsReceived: number
+      readonly bytesSent: number
+    }
+  | { readonly type: 'closed' | 'error' | 'datagram' | 'draining' }
 )
 
 /** Returns the addon; throws where there is none for this machine, or it does not load. */

@@ -17,7 +17,7 @@ import {
   readCertificate,
   validMs,
 } from '#src/p2p/webtransport/certificate.ts'
-import { describeError } from '#src/util/errors.ts'
+import { describeError, KitsuneError } from '#src/util/errors.ts'
 
 export interface StoredCertificate extends Certificate {
   /** Of a file with certificate and key in PEM. */
@@ -61,7 +61,8 @@ export class Certificates {
 
   /** What addresses end with. */
   get suffix(): string {
-    return `/certhash/${this.current.hashText}/certhash/${this.next.hashText}`
+    const hashes = new Set([this.current.hashText, this.next.hashText])
+    return [...hashes].map((hash) => `/certhash/${hash}`).join('')
   }
 
   /** The hashes of addresses that clients may hold, those of past certificates too. */
@@ -69,7 +70,10 @@ export class Certificates {
     return this.#all.map(({ hash }) => hash)
   }
 
-  /** Finds out which certificates hold now, and makes those that are missing. Throws where they cannot be kept. */
+  /**
+   * Finds out which certificates hold now, and makes those that are missing. Rejects where these cannot be read or kept;
+   * `current` is right nevertheless if it was there.
+   */
   update(): Promise<void> {
     this.#updating = this.#updating.catch(() => {}).then(() => this.#update())
     return this.#updating
@@ -89,20 +93,25 @@ export class Certificates {
     const { startMs: from } = current
     const follows = ({ startMs }: Certificate): boolean =>
       startMs > from + validMs / 2 && startMs <= nextStartMs
+    this.#all = all
+    this.#current = current
     let next = all.find(follows)
     if (next === undefined) {
       next = await this.#make(nextStartMs)
       all = [...all, next]
     }
     this.#all = all
-    this.#current = current
     this.#next = next
   }
 
   /** Returns those on disk, the eldest first, without those that nobody can ask for any more. */
   async #load(nowMs: number): Promise<StoredCertificate[]> {
     const { directory } = this.#deps
-    const names = await readdir(directory).catch(() => [])
+    const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+      // Not to be taken for none: a directory that cannot be read now (too many files are open) has them still.
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return []
+      throw error
+    })
     const loaded: StoredCertificate[] = []
     for (const name of names.filter((each) => /^\d+\.pem$/.test(each))) {
       const path = join(directory, name)
@@ -123,6 +132,8 @@ export class Certificates {
       for (const warning of file.warnings) this.#deps.warn(warning, {})
       return { ...certificate, path }
     } catch (error) {
+      // What is in it is not known: it may be read the next time, or when its owner is put right.
+      if (error instanceof KitsuneError && error.code === 'SECRET_FILE_UNREADABLE') throw error
       const message = 'A certificate of the WebTransport door is broken; addresses that name it lead nowhere'
       this.#deps.warn(message, { path, kept: `${path}.broken`, reason: describeError(error) })
       await rename(path, `${path}.broken`).catch(() => {})

@@ -39,7 +39,8 @@ export class WebTransportConnection extends AbstractMultiaddrConnection implemen
   readonly #first = Promise.withResolvers<WebTransportStream>()
   readonly #ended = Promise.withResolvers<void>()
   readonly #streams = new Set<WebTransportStream>()
-  #early: WebTransportStream[] = []
+  /** Open ones that nobody has taken yet. */
+  readonly #early = new Set<WebTransportStream>()
   #muxer: WebTransportMuxer | undefined
   #hasFirst = false
   #heldBytes = 0
@@ -66,9 +67,9 @@ export class WebTransportConnection extends AbstractMultiaddrConnection implemen
   /** Returns the streams that have come so far, and hands those that come from now on to the muxer. */
   muxedBy(muxer: WebTransportMuxer): WebTransportStream[] {
     this.#muxer = muxer
-    const early = this.#early
-    this.#early = []
-    return early.filter(({ status }) => status === 'open')
+    const early = [...this.#early]
+    this.#early.clear()
+    return early
   }
 
   /** Opens a stream of ours. */
@@ -90,7 +91,7 @@ export class WebTransportConnection extends AbstractMultiaddrConnection implemen
       this.#hasFirst = true
       this.#first.resolve(stream)
     } else if (this.#muxer === undefined) {
-      this.#early.push(stream)
+      this.#early.add(stream)
     } else {
       this.#muxer.onRemoteStream(stream)
     }
@@ -141,7 +142,11 @@ export class WebTransportConnection extends AbstractMultiaddrConnection implemen
     const log = this.log.newScope(`stream:${id}`)
     const stream = new WebTransportStream({ id, direction, log }, this)
     this.#streams.add(stream)
-    stream.addEventListener('close', () => this.#streams.delete(stream), { once: true })
+    const gone = (): void => {
+      this.#streams.delete(stream)
+      this.#early.delete(stream)
+    }
+    stream.addEventListener('close', gone, { once: true })
     return stream
   }
 }

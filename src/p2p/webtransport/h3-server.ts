@@ -4,8 +4,9 @@
  * QUIC connections are seen here before they have asked for a session, though the addon tells nothing of them: their
  * numbers are consecutive, so whether there is a next one can be asked. Each passes `admit`, and one that asks for no
  * session in time is closed. The addon sends a Retry first, so an address is real, and has room for 16,384 connections.
+ * What a client sends on no stream of its session the addon keeps or counts for itself: so it is `hidden`, and capped.
  *
- * Memory: an entry per QUIC connection.
+ * Memory: an entry per QUIC connection, and for a few seconds one for each that was told to go.
  */
 
 import type { NativeEvent, NativeServer, Rwebtransport, SessionEvent } from '#src/p2p/webtransport/addon.ts'
@@ -31,6 +32,8 @@ export interface H3ServerSink {
   admit(): (() => void) | undefined
   /** An established session, whatever its path; false closes it, and it counts no longer. */
   session(session: H3Session): boolean
+  /** It ended by itself, with all its sessions. */
+  died(): void
 }
 
 interface Connection {
@@ -41,6 +44,10 @@ interface Connection {
 
 /** How far ahead of the last connection is looked, so that a flood of them is found in a few steps. */
 const strides = [1, 16, 256, 4_096]
+/** The stream on which a session was asked for. */
+const sessionStream = 0
+/** Every so many looks each connection is asked what it has sent. */
+const looksPerRound = 5
 
 export class H3Server {
   /** Bound. */
@@ -54,6 +61,9 @@ export class H3Server {
   readonly #closed = Promise.withResolvers<void>()
   /** The connection that began last, of those known of. */
   #last = 0
+  #looks = 0
+  /** Told to go, and not seen to have gone; true when that was a look ago. */
+  readonly #leaving = new Map<number, boolean>()
   #gone = false
 
   /** Resolves once it listens; rejects with the system's words where it cannot. */
@@ -98,6 +108,11 @@ export class H3Server {
     this.#looking.unref()
   }
 
+  /** It serves nobody any more. */
+  get gone(): boolean {
+    return this.#gone
+  }
+
   /** QUIC connections known of. */
   get connections(): number {
     return this.#connections.size
@@ -134,17 +149,19 @@ export class H3Server {
   #takeOf(id: number, event: SessionEvent): void {
     const isNews = id > this.#last
     this.#known(id)
+    if (event.type === 'closed') this.#leaving.delete(id)
     const connection = this.#connections.get(id)
     // Closed here already: it could not be admitted, or was late.
     if (connection === undefined) return
     if (event.type === 'serverReady') {
-      const session = new H3Session(this.#addon, this.#server, event)
+      const session = new H3Session(this.#addon, this.#server, event, (code) => this.#refuse(id, code))
       connection.session = session
       if (this.#sink.session(session)) return
       this.#refuse(id)
       this.#forget(id)
     } else if (event.type === 'stats') {
       if (isNews && !this.#gone) this.#ask()
+      if (connection.session && hiddenBytes(event, connection.session.readBytes) > 0) this.#refuse(id)
     } else {
       connection.session?.take(event)
       if (event.type === 'closed') this.#forget(id)
@@ -168,15 +185,33 @@ export class H3Server {
       this.#refuse(id)
       this.#forget(id)
     }
+    for (const [id, isLate] of this.#leaving) {
+      if (!isLate) this.#leaving.set(id, true)
+      else this.#abandon(id)
+    }
+    this.#looks++
+    for (const id of this.#connections.keys())
+      if (id % looksPerRound === this.#looks % looksPerRound) this.#askOf(id)
     this.#ask()
   }
 
   #ask(): void {
-    for (const stride of strides) this.#addon.serverGetStats(this.#server, this.#last + stride, 0)
+    for (const stride of strides) this.#askOf(this.#last + stride)
   }
 
-  #refuse(id: number): void {
-    this.#addon.serverCloseSession(this.#server, id, 0, new Uint8Array())
+  #askOf(id: number): void {
+    this.#addon.serverGetStats(this.#server, id, 0)
+  }
+
+  #refuse(id: number, code = 0): void {
+    this.#addon.serverCloseSession(this.#server, id, code, new Uint8Array())
+    if (!this.#leaving.has(id)) this.#leaving.set(id, false)
+  }
+
+  /** The addon has a last word for the client, and waits for as long as that leaves no room for it: it is dropped. */
+  #abandon(id: number): void {
+    this.#addon.serverReset(this.#server, id, sessionStream, 0)
+    this.#leaving.delete(id)
   }
 
   #forget(id: number): void {
@@ -186,12 +221,30 @@ export class H3Server {
 
   /** The thread has ended, and with it all that was on it. */
   #end(): void {
+    const died = !this.#gone
     this.#gone = true
     clearInterval(this.#looking)
+    this.#leaving.clear()
     for (const [id, { session }] of this.#connections) {
       session?.take({ type: 'closed', session: id })
       this.#forget(id)
     }
     this.#closed.resolve()
+    if (died) this.#sink.died()
   }
+}
+
+/** Of a packet: its head, with a number of the connection, and its seal. */
+const packetOverheadBytes = 36
+/** For what is unread while streams are paused, which is no more than QUIC's largest window (24 MiB), and for pings. */
+const freeBytes = 32 * 1024 * 1024
+
+/**
+ * Returns how much more a client has sent beside the data of its streams than one does that means well: heads of frames,
+ * answers to what it was sent (a thirtieth of that), and what was sent twice.
+ */
+function hiddenBytes(stats: SessionEvent & { readonly type: 'stats' }, readBytes: number): number {
+  const { bytesReceived, packetsReceived, bytesSent } = stats
+  const hidden = bytesReceived - packetsReceived * packetOverheadBytes - readBytes
+  return hidden - freeBytes - readBytes / 2 - bytesSent / 32
 }

@@ -43,21 +43,25 @@ export class H3Session {
   readonly #addon: Rwebtransport
   readonly #server: NativeServer
   readonly #id: number
+  readonly #closeConnection: (code: number) => void
   readonly #streams = new Map<number, StreamSink>()
   readonly #opening = new Map<number, Opening>()
   readonly #farewells: (() => void)[] = []
   #sink: SessionSink | undefined
   #requests = 0
   #open = true
+  #readBytes = 0
 
   constructor(
     addon: Rwebtransport,
     server: NativeServer,
     event: SessionEvent & { readonly type: 'serverReady' },
+    closeConnection: (code: number) => void,
   ) {
     this.#addon = addon
     this.#server = server
     this.#id = event.session
+    this.#closeConnection = closeConnection
     this.path = event.path
     this.remote = { host: plainHost(event.remoteAddress) ?? event.remoteAddress, port: event.remotePort }
   }
@@ -118,7 +122,12 @@ export class H3Session {
 
   /** Ends it; `closed` is told when the connection is gone. */
   close(code = 0): void {
-    if (this.#open) this.#addon.serverCloseSession(this.#server, this.#id, code, new Uint8Array())
+    if (this.#open) this.#closeConnection(code)
+  }
+
+  /** What has come on its streams. */
+  get readBytes(): number {
+    return this.#readBytes
   }
 
   /** Takes an event of this session. */
@@ -130,6 +139,7 @@ export class H3Session {
         else this.close(foreignCode)
         break
       case 'streamData':
+        this.#readBytes += event.data.byteLength
         this.#streams.get(event.streamId)?.data(event.data)
         break
       case 'streamFin':

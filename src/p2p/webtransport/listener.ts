@@ -17,28 +17,20 @@ import {
   type ListenerEvents,
   type PeerId,
   type PrivateKey,
-  type StreamMuxerFactory,
   TypedEventEmitter,
 } from '@libp2p/interface'
 import { getThinWaistAddresses } from '@libp2p/utils'
-import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Gate } from '#src/p2p/gater.ts'
-import { webTransportNoise } from '#src/p2p/noise.ts'
 import type { Rwebtransport } from '#src/p2p/webtransport/addon.ts'
 import type { Certificates, StoredCertificate } from '#src/p2p/webtransport/certificates.ts'
-import {
-  WebTransportConnection,
-  WebTransportMuxer,
-  webTransportProtocol,
-} from '#src/p2p/webtransport/connection.ts'
 import { H3Server } from '#src/p2p/webtransport/h3-server.ts'
-import type { H3Session } from '#src/p2p/webtransport/h3-session.ts'
 import type { OwnPorts } from '#src/p2p/webtransport/own-ports.ts'
+import { Reception } from '#src/p2p/webtransport/reception.ts'
 import { canSharePort, sharedPort } from '#src/p2p/webtransport/shared-port.ts'
-import { asError, describeError } from '#src/util/errors.ts'
+import { describeError } from '#src/util/errors.ts'
 
 type Upgrader = CreateListenerOptions['upgrader']
-type Encrypter = ReturnType<ReturnType<typeof webTransportNoise>>
 
 export interface WebTransportListenerDeps {
   readonly gate: Gate
@@ -67,7 +59,6 @@ export interface WebTransportOptions {
   readonly sharePort?: typeof sharedPort
 }
 
-const sessionPath = '/.well-known/libp2p-webtransport?type=noise'
 /** Clocks are put right meanwhile, and machines sleep. */
 const longestWaitMs = 60 * 60_000
 /** When it failed. */
@@ -77,13 +68,15 @@ export class WebTransportListener extends TypedEventEmitter<ListenerEvents> impl
   readonly #deps: WebTransportListenerDeps
   readonly #options: Required<WebTransportOptions>
   readonly #closing = new AbortController()
+  readonly #reception: Reception
   #address: Multiaddr | undefined
   #server: H3Server | undefined
   /** The one before, while it has clients. */
   #former: H3Server | undefined
   #serving: StoredCertificate | undefined
-  #noise: { readonly hashes: string; readonly encrypter: Encrypter } | undefined
   #rolling: ReturnType<typeof setTimeout> | undefined
+  /** What was told of the last change, if it failed. */
+  #fault = ''
   /** Resolves when the last change is done; never rejects. */
   #rolled: Promise<void> = Promise.resolve()
 
@@ -99,14 +92,18 @@ export class WebTransportListener extends TypedEventEmitter<ListenerEvents> impl
     }
     // Each handshake under way listens to it.
     setMaxListeners(Number.POSITIVE_INFINITY, this.#closing.signal)
+    this.#reception = new Reception({ ...deps, closing: this.#closing.signal }, this.#options)
   }
 
   async listen(address: Multiaddr): Promise<void> {
     const port = Number(address.getComponents()[1]?.value)
     this.#serving = this.#deps.certificates.current
     this.#address = address
-    this.#server = await this.#deps.ports.bind(port, (free, shared) => this.#bind(free, shared))
-    this.#scheduleRoll()
+    const server = await this.#deps.ports.bind(port, (free, shared) => this.#bind(free, shared))
+    this.#server = server
+    // Closed meanwhile.
+    if (this.#closing.signal.aborted) return this.#end()
+    this.#scheduleRoll(longestWaitMs)
     this.safeDispatchEvent('listening')
   }
 
@@ -126,11 +123,15 @@ export class WebTransportListener extends TypedEventEmitter<ListenerEvents> impl
     this.#closing.abort()
     clearTimeout(this.#rolling)
     await this.#rolled
+    await this.#end()
+    this.safeDispatchEvent('close')
+  }
+
+  async #end(): Promise<void> {
     await Promise.all([this.#server?.close(), this.#former?.close()])
     if (this.#server) this.#deps.ports.release(this.#server.port)
     this.#server = undefined
     this.#former = undefined
-    this.safeDispatchEvent('close')
   }
 
   /** Changes to the certificate that is due, if one is. */
@@ -141,19 +142,40 @@ export class WebTransportListener extends TypedEventEmitter<ListenerEvents> impl
 
   async #roll(): Promise<void> {
     if (this.#closing.signal.aborted) return
-    const { certificates, warn } = this.#deps
+    const { certificates } = this.#deps
+    const faults: unknown[] = []
+    // Where the one after next cannot be kept, the next is there all the same.
+    await certificates.update().catch((error: unknown) => faults.push(error))
     try {
-      await certificates.update()
-      if (certificates.current.path !== this.#serving?.path) await this.#replaceServer()
+      if (this.#server?.gone === true || certificates.current.path !== this.#serving?.path)
+        await this.#replaceServer()
       if (this.#former?.connections === 0) await this.#endFormer()
     } catch (error) {
-      warn('The WebTransport door could not change its certificate', { reason: describeError(error) })
-      return this.#scheduleRoll(againAfterMs)
+      faults.push(error)
     }
-    this.#scheduleRoll()
+    this.#warnOnce(faults.map(describeError).join('; '))
+    const isDone = faults.length === 0 && this.#server?.gone !== true
+    this.#scheduleRoll(isDone ? longestWaitMs : againAfterMs)
   }
 
-  #scheduleRoll(longestMs = longestWaitMs): void {
+  /** It is tried again every few seconds, and told again when it is another. */
+  #warnOnce(reason: string): void {
+    if (reason !== '' && reason !== this.#fault)
+      this.#deps.warn('The WebTransport door could not be renewed; it is tried again', { reason })
+    this.#fault = reason
+  }
+
+  /** The addon's thread is gone, through a fault of its own: a new one takes the port. */
+  #onDeath(): void {
+    if (this.#server?.gone !== true || this.#closing.signal.aborted) return
+    this.#deps.warn(
+      'The WebTransport door failed in native code; its clients are gone, and it opens again',
+      {},
+    )
+    this.#scheduleRoll(1_000)
+  }
+
+  #scheduleRoll(longestMs: number): void {
     if (this.#closing.signal.aborted) return
     clearTimeout(this.#rolling)
     const { certificates, now } = this.#deps
@@ -179,7 +201,11 @@ export class WebTransportListener extends TypedEventEmitter<ListenerEvents> impl
         sessionTimeoutMs: handshakeTimeoutMs,
         lookEveryMs,
       },
-      { admit: () => gate.enter(), session: (session) => this.#welcome(session) },
+      {
+        admit: () => gate.enter(),
+        session: (session) => this.#reception.welcome(session),
+        died: () => this.#onDeath(),
+      },
     )
   }
 
@@ -190,7 +216,7 @@ export class WebTransportListener extends TypedEventEmitter<ListenerEvents> impl
     const port = this.#options.sharePort(this.#host, old.port)
     const { remotes } = old
     let kept = 0
-    if (port?.all(0) === true) {
+    if (!old.gone && port?.all(0) === true) {
       this.#server = await this.#bind(old.port, true)
       kept = port.split(remotes)
       if (kept > 0) this.#former = old
@@ -214,69 +240,5 @@ export class WebTransportListener extends TypedEventEmitter<ListenerEvents> impl
     this.#former = undefined
     this.#options.sharePort(this.#host, former.port)?.all(1)
     await former.close()
-  }
-
-  #welcome(session: H3Session): boolean {
-    const { gate, logger } = this.#deps
-    if (session.path !== sessionPath || this.#closing.signal.aborted) return false
-    const { host } = session.remote
-    const leave = gate.countFor(host)
-    if (leave === undefined) return false
-    const family = host.includes(':') ? 'ip6' : 'ip4'
-    const connection = new WebTransportConnection({
-      session,
-      maxStreams: this.#options.maxStreams,
-      remoteAddr: multiaddr(`/${family}/${host}/udp/${session.remote.port}/quic-v1/webtransport`),
-      direction: 'inbound',
-      log: logger.forComponent('libp2p:webtransport:connection'),
-    })
-    session.whenClosed(leave)
-    gate.vouchFor(connection)
-    this.#upgrade(connection).catch((error: unknown) => connection.abort(asError(error)))
-    return true
-  }
-
-  async #upgrade(connection: WebTransportConnection): Promise<void> {
-    const timeout = AbortSignal.timeout(this.#options.handshakeTimeoutMs)
-    const signal = AbortSignal.any([this.#closing.signal, timeout])
-    setMaxListeners(Number.POSITIVE_INFINITY, signal)
-    const late = (): void => connection.abort(new Error('no handshake in time'))
-    signal.addEventListener('abort', late, { once: true })
-    try {
-      const stream = await connection.firstStream()
-      const secured = await this.#encrypter().secureInbound(stream, {
-        signal,
-        skipStreamMuxerNegotiation: true,
-      })
-      void stream.close().catch(() => {})
-      await this.#deps.upgrader.upgradeInbound(connection, {
-        signal,
-        skipEncryption: true,
-        skipProtection: true,
-        remotePeer: secured.remotePeer,
-        muxerFactory: muxerOf(connection),
-      })
-    } finally {
-      signal.removeEventListener('abort', late)
-    }
-  }
-
-  /** The handshake tells the client which certificates are ours. */
-  #encrypter(): Encrypter {
-    const { certificates, privateKey, peerId, logger, upgrader } = this.#deps
-    const webtransportCerthashes = certificates.hashes
-    const hashes = webtransportCerthashes.join()
-    if (this.#noise?.hashes !== hashes) {
-      const encrypter = webTransportNoise(webtransportCerthashes)({ privateKey, peerId, logger, upgrader })
-      this.#noise = { hashes, encrypter }
-    }
-    return this.#noise.encrypter
-  }
-}
-
-function muxerOf(connection: WebTransportConnection): StreamMuxerFactory {
-  return {
-    protocol: webTransportProtocol,
-    createStreamMuxer: () => new WebTransportMuxer(connection),
   }
 }

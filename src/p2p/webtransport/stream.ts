@@ -84,8 +84,11 @@ export class WebTransportStream extends AbstractStream implements ShortStream, S
     if (this.status === 'open') this.onRemoteCloseWrite()
   }
 
+  /** Our side goes too: the addon keeps a stream, and QUIC its place, until both have ended. */
   wasReset(): void {
-    if (this.status === 'open') this.onRemoteReset()
+    if (this.status !== 'open') return
+    this.#owner.session.reset(this.number)
+    this.onRemoteReset()
   }
 
   /** Told when something was to be sent: it is lost. */

@@ -2,9 +2,8 @@ import { afterEach, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdir, mkdtemp, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { readCertificatePair } from '#src/p2p/certificate-pair.ts'
 import { Certificates } from '#src/p2p/certificates.ts'
-import { describeError, KitsuneError } from '#src/util/errors.ts'
+import { describeError } from '#src/util/errors.ts'
 import {
   makeAuthority,
   type TestAuthority,
@@ -52,51 +51,6 @@ function watched(paths: { certFile: string; keyFile: string }[], now?: () => num
 
 /** Lets so many looks at the files pass. */
 const looks = (count: number) => new Promise((resolve) => setTimeout(resolve, count * 15))
-
-describe('a pair', () => {
-  test('says whom it is for and until when', async () => {
-    const pair = readCertificatePair(first.cert, first.key, Date.now())
-    expect(pair.names).toEqual(['node0.test', '*.node0.test', '192.0.2.1'])
-    expect(pair.notAfterMs - Date.now()).toBeWithin(29.9 * dayMs, 30 * dayMs)
-  })
-
-  test('is told from one with the same certificate and another chain', () => {
-    const now = Date.now()
-    const alone = first.cert.slice(0, first.cert.indexOf('-----END') + 25)
-    const digest = readCertificatePair(first.cert, first.key, now).digest
-    expect(readCertificatePair(alone, first.key, now).digest).not.toBe(digest)
-    expect(readCertificatePair(first.cert, first.key, now).digest).toBe(digest)
-  })
-
-  test.each([
-    ['another key', () => [first.cert, second.key], 'mismatch'],
-    ['the chain before the certificate', () => [`${authority.cert}\n${first.cert}`, first.key], 'mismatch'],
-    ['no certificate', () => ['', first.key], 'no-certificate'],
-    ['a key in place of the certificate', () => [first.key, first.key], 'no-certificate'],
-    ['half a certificate', () => [first.cert.slice(0, 300), first.key], 'no-certificate'],
-    ['no key', () => [first.cert, ''], 'no-key'],
-    ['half a key', () => [first.cert, first.key.slice(0, 100)], 'no-key'],
-  ])('with %s is refused', (_what, texts, fault) => {
-    const [cert = '', key = ''] = texts()
-    try {
-      readCertificatePair(cert, key, Date.now())
-      throw new Error('was taken')
-    } catch (error) {
-      expect(error).toBeInstanceOf(KitsuneError)
-      expect((error as KitsuneError).facts).toMatchObject({ fault })
-      expect(describeError(error)).not.toContain('PRIVATE KEY')
-    }
-  })
-
-  test.each([
-    ['expired', 31],
-    ['not-yet-valid', -1],
-  ])('that is %s is refused', (fault, days) => {
-    expect(() => readCertificatePair(first.cert, first.key, Date.now() + days * dayMs)).toThrow(
-      expect.objectContaining({ facts: expect.objectContaining({ fault }) }),
-    )
-  })
-})
 
 describe('certificates', () => {
   test('are chosen by name, by wildcard, and else the first one is', async () => {
@@ -285,5 +239,37 @@ describe('certificates', () => {
     await until(() => certificates.reloads.taken === 1)
     now += 29.5 * dayMs
     await until(() => lines.at(-1)?.days === 0)
+  })
+
+  test('that are valid for a few days only are not warned of as soon as they are new', async () => {
+    let now = Date.now()
+    const short = await authority.issue(['node0.test'], { until: new Date(now + 6 * dayMs) })
+    const { certificates, lines } = watched(
+      [await writeCertificate(await directory(), 'live', short)],
+      () => now,
+    )
+    await certificates.load()
+    now += 2.5 * dayMs
+    await looks(4)
+    expect(lines).toEqual([])
+    now += 0.6 * dayMs
+    await until(() => lines.length === 1)
+    expect(lines[0]).toMatchObject({ level: 'warn', days: 2 })
+  })
+
+  test('that come after the end are not taken any more', async () => {
+    const at = await directory()
+    let isRead = false
+    const { certificates } = watched([{ certFile: join(at, 'a.crt'), keyFile: join(at, 'a.key') }], () => {
+      // It is asked for the time when the files have been read.
+      isRead = true
+      certificates.stop()
+      return Date.now()
+    })
+    await expect(certificates.load()).rejects.toThrow('ENOENT')
+    await writeCertificate(at, 'a', first)
+    await until(() => isRead)
+    await looks(2)
+    expect(certificates.names).toEqual([])
   })
 })

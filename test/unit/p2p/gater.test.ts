@@ -116,12 +116,13 @@ test('a libp2p connection counts from the first question to its close', () => {
   expect([gate.open, gate.addresses]).toEqual([0, 0])
 })
 
-test('a libp2p connection over the limit for its address is turned away, and is in no count once it is closed', () => {
+test('a libp2p connection over the limit for its address is turned away, and is in no count from then on', () => {
   const { gate, refusals } = gateWith({ maxConnectionsPerAddress: 1 })
   const gater = gate.connectionGater()
   const [first, second] = [new FakeConnection('192.0.2.1'), new FakeConnection('192.0.2.1')]
   expect(gater.denyInboundConnection?.(first.asConnection())).toBe(false)
   expect(gater.denyInboundConnection?.(second.asConnection())).toBe(true)
+  expect(gate.open).toBe(1)
   second.close()
   first.close()
   expect([gate.open, gate.addresses]).toEqual([0, 0])

@@ -162,6 +162,34 @@ test('the front dials nobody', async () => {
   expect(other.gate.open).toBe(0)
 })
 
+test('a door that comes late is only one whose transport was missing', async () => {
+  const { tcp: taken } = await front()
+  let isThere = false
+  const certificates = {
+    names: [],
+    contextFor: () => {
+      throw new Error('nobody comes')
+    },
+    load: async () => {
+      if (!isThere) throw new Error('no certificate')
+    },
+  }
+  const listen = ['/ip4/127.0.0.1/tcp/0', '/ip4/127.0.0.1/tcp/0/ws', '/ip4/127.0.0.1/tcp/0/tls/ws?']
+  const { front: late } = await front({ listen, certificates })
+  const { front: stopped } = await front({ listen, certificates })
+  await expect(late.openLate('wss')).rejects.toThrow('no certificate')
+  isThere = true
+  expect(await late.openLate('wss')).toEqual([{ address: '/ip4/127.0.0.1/tcp/0/tls/ws', kind: 'wss' }])
+  expect(await late.openLate('wss')).toEqual([])
+  await stopped.node.stop()
+  expect(await stopped.openLate('wss')).toEqual([])
+  expect(stopped.listening()).toEqual([])
+  // Its port is another's: the certificate has nothing to do with it.
+  const other = [...listen.slice(0, 2), `${taken}/tls/ws?`]
+  const { front: closed } = await front({ listen: other, certificates })
+  expect(await closed.openLate('wss')).toEqual([])
+})
+
 test('a taken port fails the start', async () => {
   const { tcp } = await front()
   await expect(startFront({ listen: [tcp.toString()] })).rejects.toThrow()

@@ -229,3 +229,19 @@ test('a client that does not read makes the front wait', async () => {
   })
   expect(sent - read).toBeLessThan(16 * 1024 * 1024)
 })
+
+test('a dial that is given up says nothing of keys, then or later', async () => {
+  const refused: string[] = []
+  const node = await createLaneHost({
+    privateKey: await generateKeyPair('Ed25519'),
+    version: '1.2.3',
+    security: { protocols: ['noise'], swarmKey },
+    wrongSwarmKey: () => refused.push('refused'),
+  })
+  stops.push(() => node.stop())
+  const silent = await saying(new Uint8Array())
+  await faultOf(node.dial(silent, { signal: AbortSignal.timeout(200) }))
+  // Longer than a peer has for its greeting.
+  await new Promise((resolve) => setTimeout(resolve, 4_500))
+  expect(refused).toEqual([])
+}, 10_000)

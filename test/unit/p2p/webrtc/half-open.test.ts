@@ -49,6 +49,20 @@ test('when it is full the eldest that has proved nothing gives way, and nobody e
   expect(halfOpen.makeRoom(from('192.0.2.10'))).toBe(false)
 })
 
+test('one that won ends the others of its client, and nobody else', () => {
+  const halfOpen = new HalfOpen({ total: 8, perAddress: 8 })
+  const gaveUp: string[] = []
+  const begin = (host: string, ufrag: string) =>
+    halfOpen.begin(from(host, 1, ufrag), () => gaveUp.push(`${host} ${ufrag}`))
+  begin('192.0.2.1', 'a')
+  const won = begin('192.0.2.2', 'a')
+  begin('198.51.100.7', 'a')
+  begin('192.0.2.1', 'b')
+  won.won()
+  expect(gaveUp).toEqual(['192.0.2.1 a', '198.51.100.7 a'])
+  expect(halfOpen.size).toBe(1)
+})
+
 test('a flood from everywhere stays within its bounds', () => {
   const halfOpen = new HalfOpen({ total: 64, perAddress: 4 })
   for (let i = 0; i < 20_000; i++) {

@@ -75,9 +75,10 @@ function bindingRequest(ufrag: string): Buffer {
   return Buffer.concat([head, body])
 }
 
-async function udpSender(port: number): Promise<(bytes: Uint8Array) => Promise<void>> {
+async function udpSender(port: number, from = '127.0.0.1'): Promise<(bytes: Uint8Array) => Promise<void>> {
   const socket = createSocket('udp4')
   stops.push(() => socket.close())
+  await new Promise<void>((resolve) => socket.bind(0, from, resolve))
   return (bytes) => new Promise((resolve) => socket.send(bytes, port, '127.0.0.1', () => resolve()))
 }
 
@@ -170,6 +171,21 @@ test('handshakes that stop at their first datagram are bounded, and garbage is d
   const bytes = randomBytes(100_000)
   expect((await echoed(await client(), it.address, bytes)).equals(bytes)).toBe(true)
 }, 40_000)
+
+test('of a flood with senders from everywhere a hundred a second are begun, and a client gets in all the same', async () => {
+  const it = await front({ limits: { maxConnections: 1_000, maxConnectionsPerAddress: 1_000 } })
+  const beganMs = performance.now()
+  for (let i = 0; i < 100; i++) {
+    const send = await udpSender(it.udpPort, `127.0.1.${i + 1}`)
+    for (let n = 0; n < 10; n++) await send(bindingRequest(`flood/${randomUUID().replaceAll('-', '')}`))
+  }
+  await until(() => it.refusals.length > 300)
+  const seconds = (performance.now() - beganMs) / 1_000
+  expect(it.gate.open).toBeGreaterThan(90)
+  expect(it.gate.open).toBeLessThanOrEqual(101 + 100 * seconds)
+  const bytes = randomBytes(100_000)
+  expect((await echoed(await client(), it.address, bytes)).equals(bytes)).toBe(true)
+}, 20_000)
 
 test('the twins on 0.0.0.0 and :: share a port, and a port that is taken is told', async () => {
   const it = await front()

@@ -1,6 +1,19 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { X509Certificate } from 'node:crypto'
-import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  symlink,
+  unlink,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { clockSkewMs, makeCertificate, readCertificate, validMs } from '#src/p2p/webtransport/certificate.ts'
@@ -92,6 +105,44 @@ test('what is broken is put aside and replaced, and said', async () => {
   expect(after.next.hashText).not.toBe(before.next.hashText)
   expect(await readFile(`${before.next.path}.broken`, 'utf8')).toBe('no certificate')
   expect(warnings.map(({ facts }) => facts.path)).toEqual([before.next.path])
+})
+
+test('what cannot be read now is not put aside', async () => {
+  const { suffix, current } = await opened()
+  // Root may read everything that is no directory.
+  await rename(current.path, `${current.path}.away`)
+  await mkdir(current.path)
+  await expect(opened()).rejects.toThrow('cannot be read')
+  await rmdir(current.path)
+  await rename(`${current.path}.away`, current.path)
+  expect((await opened()).suffix).toBe(suffix)
+  expect(warnings).toEqual([])
+})
+
+test('where no more can be kept, the next one is served nevertheless when it is due', async () => {
+  const certificates = await opened()
+  const { next, rollAtMs } = certificates
+  // A link to nowhere can neither be read nor replaced.
+  nowMs = rollAtMs
+  await symlink(
+    join(directory, 'nowhere'),
+    join(directory, `${(next.startMs + validMs - 2 * clockSkewMs) / 1_000}.pem`),
+  )
+  await expect(certificates.update()).rejects.toThrow()
+  expect(certificates.current.path).toBe(next.path)
+  expect(certificates.suffix).toBe(`/certhash/${next.hashText}`)
+  await unlink(join(directory, `${(next.startMs + validMs - 2 * clockSkewMs) / 1_000}.pem`))
+  await certificates.update()
+  expect(certificates.suffix).toStartWith(`/certhash/${next.hashText}/certhash/`)
+})
+
+test('a clock that goes back a month, and is put right: what was announced before leads here again', async () => {
+  const { current } = await opened()
+  nowMs -= 30 * 24 * hourMs
+  const meanwhile = (await opened()).current
+  expect(meanwhile.startMs < nowMs && nowMs < meanwhile.endMs).toBe(true)
+  nowMs = begin
+  expect((await opened()).current.hashText).toBe(current.hashText)
 })
 
 test('a key of another certificate is as good as none', async () => {

@@ -11,6 +11,7 @@ import { createLibp2p, type Libp2p } from 'libp2p'
 import { base64url } from 'multiformats/bases/base64'
 import { WebTransport } from 'rwebtransport'
 import { Gate } from '#src/p2p/gater.ts'
+import { loadAddon, type Rwebtransport } from '#src/p2p/webtransport/addon.ts'
 import type { WebTransportListener, WebTransportOptions } from '#src/p2p/webtransport/listener.ts'
 import { webTransportDoor } from '#src/p2p/webtransport/transport.ts'
 import type { RefusalReason } from '#src/relay/counters.ts'
@@ -36,6 +37,7 @@ export interface Door {
   readonly listener: WebTransportListener
   readonly listeners: readonly WebTransportListener[]
   readonly warnings: string[]
+  readonly dataDir: string
   /** Moves the clock of the certificates. */
   pass(ms: number): void
   address(): string
@@ -48,6 +50,8 @@ export async function door(
     perAddress?: number
     listen?: string | readonly string[]
     behindMs?: number
+    /** Stands between the door and the addon. */
+    spy?: (addon: Rwebtransport) => Rwebtransport
   } = {},
 ): Promise<Door> {
   const {
@@ -55,6 +59,7 @@ export async function door(
     perAddress = 1_000,
     listen = '/ip4/127.0.0.1/udp/0',
     behindMs = 0,
+    spy = (addon) => addon,
     ...rest
   } = options
   const dataDir = await mkdtemp(join(tmpdir(), 'kitsune-wt-'))
@@ -75,6 +80,7 @@ export async function door(
       now: () => Date.now() + passedMs,
     },
     { lookEveryMs: 20, ...rest },
+    async () => spy(await loadAddon()),
   )
   const node = (await createLibp2p({
     addresses: { listen: [listen].flat().map((address) => `${address}/quic-v1/webtransport`) },
@@ -105,6 +111,7 @@ export async function door(
       return listeners[0] as WebTransportListener
     },
     warnings,
+    dataDir,
     pass: (ms) => {
       passedMs += ms
     },

@@ -7,6 +7,10 @@ import { until } from '#test/unit/p2p/front-under-test.ts'
 /** The addon's server, so far as QUIC connections and sessions go. */
 class FakeAddon {
   readonly open = new Set<number>()
+  /** Connections whose clients leave no room for the last word. */
+  readonly deaf = new Set<number>()
+  /** What each client has sent, and was sent. */
+  traffic = { bytesReceived: 0, packetsReceived: 0, bytesSent: 0 }
   tell: (event: NativeEvent) => void = () => {}
   #begun = 0
 
@@ -27,10 +31,18 @@ class FakeAddon {
   }
 
   serverGetStats(_: NativeServer, session: number): void {
-    if (this.open.has(session)) queueMicrotask(() => this.tell({ type: 'stats', session }))
+    const { traffic } = this
+    if (this.open.has(session)) queueMicrotask(() => this.tell({ type: 'stats', session, ...traffic }))
+  }
+
+  serverReset(_: NativeServer, session: number, stream: number): void {
+    if (stream !== 0) return
+    this.deaf.delete(session)
+    this.serverCloseSession(_, session)
   }
 
   serverCloseSession(_: NativeServer, session: number): void {
+    if (this.deaf.has(session)) return
     if (this.open.delete(session)) queueMicrotask(() => this.tell({ type: 'closed', session }))
   }
 
@@ -45,10 +57,11 @@ afterEach(async () => {
   for (const server of servers.splice(0)) await server.close()
 })
 
-async function started(places = Number.POSITIVE_INFINITY) {
+async function started(places = Number.POSITIVE_INFINITY, wanted = true) {
   const addon = new FakeAddon()
   const sessions: H3Session[] = []
   const counted = { open: 0 }
+  const deaths = { count: 0 }
   const server = await H3Server.listen(
     addon as unknown as Rwebtransport,
     {
@@ -65,11 +78,12 @@ async function started(places = Number.POSITIVE_INFINITY) {
         counted.open++
         return () => counted.open--
       },
-      session: (session) => sessions.push(session) > 0,
+      session: (session) => sessions.push(session) > 0 && wanted,
+      died: () => deaths.count++,
     },
   )
   servers.push(server)
-  return { addon, server, sessions, counted }
+  return { addon, server, sessions, counted, deaths }
 }
 
 test('a connection that asks for no session is counted, and closed in time; a session stays', async () => {
@@ -115,6 +129,52 @@ test('a session with streams in one direction, or datagrams, is no libp2p and is
     await until(() => !addon.open.has(session))
   }
   await until(() => counted.open === 0)
+})
+
+test('a client that leaves no room for the last word goes all the same, wanted or not', async () => {
+  for (const wanted of [false, true]) {
+    const { addon, sessions, counted } = await started(1, wanted)
+    const deaf = addon.connect()
+    addon.deaf.add(deaf)
+    addon.ready(deaf)
+    if (wanted) sessions[0]?.close()
+    await until(() => addon.open.size === 0)
+    await until(() => counted.open === 0)
+  }
+})
+
+test('a client that sends more than it says on its streams is closed; one that only sends is not', async () => {
+  const { addon, sessions } = await started()
+  const session = addon.connect()
+  addon.ready(session)
+  const mebibyte = 1024 * 1024
+  const send = async (mebibytes: number): Promise<void> => {
+    addon.traffic = { bytesReceived: mebibytes * mebibyte, packetsReceived: mebibytes * 800, bytesSent: 0 }
+    await new Promise((resolve) => setTimeout(resolve, 150))
+  }
+  await send(30)
+  expect(addon.open.has(session)).toBe(true)
+  sessions[0]?.tell({ stream: () => neverTold, closed() {} })
+  addon.tell({ type: 'stream', session, streamId: 4, bidi: true })
+  addon.tell({ type: 'streamData', session, streamId: 4, data: new Uint8Array(70 * mebibyte) })
+  await send(90)
+  expect(addon.open.has(session)).toBe(true)
+  await send(300)
+  expect(addon.open.has(session)).toBe(false)
+})
+
+test('a server that ends by itself says so, once; one that is told to does not', async () => {
+  const { addon, server, deaths, counted } = await started()
+  addon.connect(3)
+  await until(() => counted.open === 3)
+  addon.serverShutdown()
+  await until(() => deaths.count === 1)
+  expect([server.gone, counted.open]).toEqual([true, 0])
+  await server.close()
+  expect(deaths.count).toBe(1)
+  const other = await started()
+  await other.server.close()
+  expect(other.deaths.count).toBe(0)
 })
 
 const neverTold = { data() {}, ended() {}, wasReset() {}, stopped() {}, written() {} }

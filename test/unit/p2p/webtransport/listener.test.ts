@@ -1,12 +1,18 @@
 import { expect, test } from 'bun:test'
 import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { Stream } from '@libp2p/interface'
+import { defaultLogger } from '@libp2p/logger'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { Gate } from '#src/p2p/gater.ts'
 import { connectionsByTransport } from '#src/p2p/host.ts'
 import { webTransportDoor } from '#src/p2p/webtransport/transport.ts'
 import { until } from '#test/unit/p2p/front-under-test.ts'
-import { client, door, echoed } from './door-under-test.ts'
+import { client, door, echoed, freeUdpPort, socketsOn, whenDone } from './door-under-test.ts'
 
 test('what goes in comes back; the connection is known by its address and its transport, and leaves the count', async () => {
   const it = await door()
@@ -42,6 +48,20 @@ test('without the addon, or without a place for certificates, there is no door, 
   const missing = (): Promise<never> => Promise.reject(new Error('no such file'))
   await expect(webTransportDoor(deps, {}, missing)).rejects.toThrow('rwebtransport does not load')
   await expect(webTransportDoor(deps)).rejects.toThrow('The directory cannot be written')
+})
+
+test('a listener that is closed before it listens does not listen', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'kitsune-wt-'))
+  whenDone(() => rm(dataDir, { recursive: true }))
+  const gate = new Gate({ refused: () => {} }, { maxConnections: 1, maxConnectionsPerAddress: 1 })
+  const privateKey = await generateKeyPair('Ed25519')
+  const components = { privateKey, peerId: peerIdFromPrivateKey(privateKey), logger: defaultLogger() }
+  const transport = (await webTransportDoor({ gate, dataDir, warn() {} }))(components)
+  const listener = transport.createListener({ upgrader: {} as never })
+  const port = await freeUdpPort()
+  const listening = listener.listen(multiaddr(`/ip4/127.0.0.1/udp/${port}/quic-v1/webtransport`))
+  await Promise.all([listener.close(), listening])
+  expect([socketsOn(port), listener.getAddrs()]).toEqual([0, []])
 })
 
 test('a reset reaches the other side, from either', async () => {

@@ -1,8 +1,12 @@
 import { expect, test } from 'bun:test'
 import { randomBytes } from 'node:crypto'
+import { readdir, symlink, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Libp2p } from 'libp2p'
+import type { NativeServer, Rwebtransport } from '#src/p2p/webtransport/addon.ts'
 import { clockSkewMs, validMs } from '#src/p2p/webtransport/certificate.ts'
 import { poll } from '#test/support/edge.ts'
+import { until } from '#test/unit/p2p/front-under-test.ts'
 import { client, door, echoed, freeUdpPort, opens, socketsOn } from './door-under-test.ts'
 
 for (const [how, sharePort] of [
@@ -33,6 +37,50 @@ test('a host that stops while the certificate changes leaves nothing behind', as
   const rolled = it.listener.roll()
   await it.node.stop()
   await rolled
+  expect(socketsOn(port)).toBe(0)
+})
+
+test('where the one after next cannot be kept, the next is served all the same, and it is said once', async () => {
+  const dueMs = validMs - 2 * clockSkewMs
+  const it = await door({ behindMs: -dueMs - 1_000 })
+  const [, , next] = /\/certhash\/([^/]+)\/certhash\/([^/]+)/.exec(it.address()) ?? []
+  const directory = join(it.dataDir, 'webtransport')
+  const starts = (await readdir(directory)).map((name) => Number.parseInt(name, 10))
+  // A link to nowhere can neither be read nor replaced, whoever tries.
+  const after = join(directory, `${Math.max(...starts) + dueMs / 1_000}.pem`)
+  await symlink(join(directory, 'nowhere'), after)
+  it.pass(dueMs + 2_000)
+  await it.listener.roll()
+  await it.listener.roll()
+  expect(it.warnings).toEqual([expect.stringContaining('could not be renewed')])
+  expect(it.address()).toContain(`/certhash/${next}/p2p/`)
+  expect((await echoed(await client(), it.address(), Buffer.from('next'))).toString()).toBe('next')
+  await unlink(after)
+  await it.listener.roll()
+  expect(it.address()).toContain(`/certhash/${next}/certhash/`)
+})
+
+test('a server whose native code failed is replaced; a host that stops leaves nothing of it', async () => {
+  const servers: [Rwebtransport, NativeServer][] = []
+  const it = await door({
+    spy: (addon) => ({
+      ...addon,
+      serverListen: (...args) => {
+        const server = addon.serverListen(...args)
+        servers.push([addon, server])
+        return server
+      },
+    }),
+  })
+  const port = it.port()
+  const early = await client()
+  await echoed(early, it.address(), Buffer.from('early'))
+  for (const [addon, server] of servers.splice(0)) addon.serverShutdown(server)
+  await until(() => it.node.getConnections().length === 0 && it.gate.open === 0)
+  await until(() => socketsOn(port) === 1)
+  expect((await echoed(await client(), it.address(), Buffer.from('again'))).toString()).toBe('again')
+  expect(it.warnings).toEqual([expect.stringContaining('failed in native code')])
+  await it.node.stop()
   expect(socketsOn(port)).toBe(0)
 })
 
