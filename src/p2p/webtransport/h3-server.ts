@@ -4,7 +4,7 @@
  * QUIC connections are seen here before they have asked for a session, though the addon tells nothing of them: their
  * numbers are consecutive, so whether there is a next one can be asked. Each passes `admit`, and one that asks for no
  * session in time is closed. The addon sends a Retry first, so an address is real, and has room for 16,384 connections.
- * What a client sends on no stream of its session the addon keeps or counts for itself: so it is `hidden`, and capped.
+ * What a client sends on no stream of its session the addon keeps or counts for itself: so that is capped.
  *
  * Memory: an entry per QUIC connection, and for a few seconds one for each that was told to go.
  */
@@ -161,7 +161,7 @@ export class H3Server {
       this.#forget(id)
     } else if (event.type === 'stats') {
       if (isNews && !this.#gone) this.#ask()
-      if (connection.session && hiddenBytes(event, connection.session.readBytes) > 0) this.#refuse(id)
+      if (connection.session && excessBytes(event, connection.session.readBytes) > 0) this.#refuse(id)
     } else {
       connection.session?.take(event)
       if (event.type === 'closed') this.#forget(id)
@@ -243,7 +243,7 @@ const freeBytes = 32 * 1024 * 1024
  * Returns how much more a client has sent beside the data of its streams than one does that means well: heads of frames,
  * answers to what it was sent (a thirtieth of that), and what was sent twice.
  */
-function hiddenBytes(stats: SessionEvent & { readonly type: 'stats' }, readBytes: number): number {
+function excessBytes(stats: SessionEvent & { readonly type: 'stats' }, readBytes: number): number {
   const { bytesReceived, packetsReceived, bytesSent } = stats
   const hidden = bytesReceived - packetsReceived * packetOverheadBytes - readBytes
   return hidden - freeBytes - readBytes / 2 - bytesSent / 32

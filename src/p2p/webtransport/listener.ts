@@ -63,6 +63,7 @@ export interface WebTransportOptions {
 const longestWaitMs = 60 * 60_000
 /** When it failed. */
 const againAfterMs = 10_000
+const failuresPerWarning = 360
 
 export class WebTransportListener extends TypedEventEmitter<ListenerEvents> implements Listener {
   readonly #deps: WebTransportListenerDeps
@@ -75,8 +76,8 @@ export class WebTransportListener extends TypedEventEmitter<ListenerEvents> impl
   #former: H3Server | undefined
   #serving: StoredCertificate | undefined
   #rolling: ReturnType<typeof setTimeout> | undefined
-  /** What was told of the last change, if it failed. */
-  #fault = ''
+  /** In a row. */
+  #failures = 0
   /** Resolves when the last change is done; never rejects. */
   #rolled: Promise<void> = Promise.resolve()
 
@@ -153,16 +154,19 @@ export class WebTransportListener extends TypedEventEmitter<ListenerEvents> impl
     } catch (error) {
       faults.push(error)
     }
-    this.#warnOnce(faults.map(describeError).join('; '))
+    this.#tell(faults)
     const isDone = faults.length === 0 && this.#server?.gone !== true
     this.#scheduleRoll(isDone ? longestWaitMs : againAfterMs)
   }
 
-  /** It is tried again every few seconds, and told again when it is another. */
-  #warnOnce(reason: string): void {
-    if (reason !== '' && reason !== this.#fault)
+  /** It is tried again every few seconds, and told about once an hour. */
+  #tell(faults: readonly unknown[]): void {
+    if (faults.length === 0) {
+      this.#failures = 0
+    } else if (this.#failures++ % failuresPerWarning === 0) {
+      const reason = faults.map(describeError).join('; ')
       this.#deps.warn('The WebTransport door could not be renewed; it is tried again', { reason })
-    this.#fault = reason
+    }
   }
 
   /** The addon's thread is gone, through a fault of its own: a new one takes the port. */
