@@ -34,35 +34,42 @@ let serial = 1
 /** Makes an authority. */
 export async function makeAuthority(): Promise<TestAuthority> {
   const pair = await crypto.subtle.generateKey(keys, true, ['sign', 'verify'])
-  const authority = await X509CertificateGenerator.createSelfSigned({
-    serialNumber: String(serial++).padStart(2, '0'),
-    name: 'CN=Kitsune tests',
-    notBefore: new Date(Date.now() - dayMs),
-    notAfter: new Date(Date.now() + 365 * dayMs),
-    keys: pair,
-    signingAlgorithm: signing,
-    extensions: [new BasicConstraintsExtension(true, undefined, true)],
-  })
+  // The runtime's crypto by name: libraries that some tests import replace what x509 takes by itself, and need that.
+  const authority = await X509CertificateGenerator.createSelfSigned(
+    {
+      serialNumber: String(serial++).padStart(2, '0'),
+      name: 'CN=Kitsune tests',
+      notBefore: new Date(Date.now() - dayMs),
+      notAfter: new Date(Date.now() + 365 * dayMs),
+      keys: pair,
+      signingAlgorithm: signing,
+      extensions: [new BasicConstraintsExtension(true, undefined, true)],
+    },
+    crypto,
+  )
   const own = authority.toString('pem')
   return {
     cert: own,
     async issue(names, valid = {}) {
       const leaf = await crypto.subtle.generateKey(keys, true, ['sign', 'verify'])
-      const certificate = await X509CertificateGenerator.create({
-        serialNumber: String(serial++).padStart(4, '0'),
-        subject: `CN=${names[0]}`,
-        issuer: authority.subject,
-        notBefore: valid.from ?? new Date(Date.now() - 3_600_000),
-        notAfter: valid.until ?? new Date(Date.now() + 30 * dayMs),
-        publicKey: leaf.publicKey,
-        signingKey: pair.privateKey,
-        signingAlgorithm: signing,
-        extensions: [
-          new SubjectAlternativeNameExtension(
-            names.map((value) => ({ type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const), value })),
-          ),
-        ],
-      })
+      const certificate = await X509CertificateGenerator.create(
+        {
+          serialNumber: String(serial++).padStart(4, '0'),
+          subject: `CN=${names[0]}`,
+          issuer: authority.subject,
+          notBefore: valid.from ?? new Date(Date.now() - 3_600_000),
+          notAfter: valid.until ?? new Date(Date.now() + 30 * dayMs),
+          publicKey: leaf.publicKey,
+          signingKey: pair.privateKey,
+          signingAlgorithm: signing,
+          extensions: [
+            new SubjectAlternativeNameExtension(
+              names.map((value) => ({ type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const), value })),
+            ),
+          ],
+        },
+        crypto,
+      )
       const key = await crypto.subtle.exportKey('pkcs8', leaf.privateKey)
       return {
         cert: `${certificate.toString('pem')}\n${own}\n`,

@@ -3,7 +3,7 @@
  *
  * Invariant: nothing is read from the connection that is not read here: a paused stream fills its window, and the peer
  * has to wait. One write is under way at a time, in order. Memory: `maxUnreadBytes` and one piece that were read, and
- * `maxUnsentBytes` and one message that the connection has not taken.
+ * twice `maxUnsentBytes` and a message: what is being written, and what waits behind it.
  */
 
 import { AbstractStream, type SendResult } from '@libp2p/utils'

@@ -2,7 +2,8 @@
  * One data channel as libp2p has streams, with short ways in and out.
  *
  * Invariant: what is not taken by the connection is bounded by `maxBufferedBytes`. Data channels have no windows: what
- * a paused stream is sent is kept, and its owner is told how much that is. Memory: that, and `maxBufferedBytes`.
+ * a paused stream is sent is kept, and so is a message that is not whole; its owner is told how much that is. Memory:
+ * that, and `maxBufferedBytes`.
  */
 
 import { AbstractStream, type SendResult } from '@libp2p/utils'
