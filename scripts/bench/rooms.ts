@@ -26,10 +26,10 @@ export interface ProfileNode {
 
 /** In order: the first that matches a file of ours decides. */
 const ownRooms: readonly (readonly [RegExp, string])[] = [
-  [/src\/(p2p\/(noise|sodium)|content\/digest)/, 'crypto'],
+  [/src\/(p2p\/(noise|peer-tls|swarm-key)\/|content\/digest)/, 'crypto'],
   [/src\/(bitswap\/(message|writer|cid|block)|p2p\/frames)/, 'codec'],
   [/src\/(relay|bitswap|pool|util|content)\//, 'relay'],
-  [/src\/p2p\/(tcp|socket|web|send-buffers)/, 'sockets'],
+  [/src\/p2p\/(tcp|web|quic|webrtc|webtransport)\//, 'sockets'],
   [/src\/p2p\//, 'p2p'],
   [/src\/(http|rpc|telemetry|config|cli|edge|main)/, 'http and telemetry'],
 ]

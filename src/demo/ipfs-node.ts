@@ -10,8 +10,8 @@ import { createLibp2p, type Libp2p } from 'libp2p'
 import { CID } from 'multiformats/cid'
 import { chunksOf, type DemoFile } from '#src/demo/content.ts'
 import { yamux } from '#src/mux/yamux.ts'
-import { nativeNoise } from '#src/p2p/noise.ts'
-import { quickTcp } from '#src/p2p/tcp.ts'
+import { nativeNoise } from '#src/p2p/noise/noise.ts'
+import { quickTcp } from '#src/p2p/tcp/tcp.ts'
 
 /**
  * An IPFS node in this process: Helia on a host of our own, in memory. It knows Bitswap and nothing else: no

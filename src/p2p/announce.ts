@@ -15,7 +15,7 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { PeerRecord, RecordEnvelope } from '@libp2p/peer-record'
 import { CODE_P2P, type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { publicOnly, remoteHost } from '#src/p2p/addresses.ts'
-import { doorOfConnection } from '#src/p2p/front-doors.ts'
+import { doorOfConnection } from '#src/p2p/door/front-doors.ts'
 import { isPrivateHost } from '#src/p2p/private-hosts.ts'
 
 export interface AnnouncerDeps {

@@ -17,14 +17,19 @@ import type { ConnectionSecurity } from '#src/config/config.ts'
 import { type DoorKind, doorKinds, type ListenAddress } from '#src/config/listen.ts'
 import { type YamuxOptions, yamux } from '#src/mux/yamux.ts'
 import { Announcer } from '#src/p2p/announce.ts'
-import { trustIn } from '#src/p2p/client-address.ts'
+import { trustIn } from '#src/p2p/door/client-address.ts'
+import {
+  doorOfConnection,
+  FrontDoors,
+  type Keeping,
+  type WebCertificates,
+} from '#src/p2p/door/front-doors.ts'
+import type { Gate } from '#src/p2p/door/gater.ts'
 import { forgetOthers } from '#src/p2p/forgetful-peer-store.ts'
-import { doorOfConnection, FrontDoors, type Keeping, type WebCertificates } from '#src/p2p/front-doors.ts'
-import type { Gate } from '#src/p2p/gater.ts'
-import type { RequestHandler } from '#src/p2p/http-door.ts'
 import { repeatSigner } from '#src/p2p/repeat-signer.ts'
 import { securityOf } from '#src/p2p/security.ts'
-import { quickTcp } from '#src/p2p/tcp.ts'
+import { quickTcp } from '#src/p2p/tcp/tcp.ts'
+import type { RequestHandler } from '#src/p2p/web/http-door.ts'
 import type { DoorState } from '#src/telemetry/metrics.ts'
 
 const mebibyte = 1024 * 1024

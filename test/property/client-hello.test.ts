@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { connect } from 'node:tls'
 import fc from 'fast-check'
-import { maxHelloBytes, parseClientHello } from '#src/p2p/client-hello.ts'
+import { maxHelloBytes, parseClientHello } from '#src/p2p/web/client-hello.ts'
 
 /** What this runtime's own client says first. */
 async function helloFor(servername: string): Promise<Buffer> {

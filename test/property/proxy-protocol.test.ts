@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { plainHost } from '#src/p2p/addresses.ts'
-import { maxHeaderBytes, type ProxyHeader, parseProxyHeader } from '#src/p2p/proxy-protocol.ts'
+import { maxHeaderBytes, type ProxyHeader, parseProxyHeader } from '#src/p2p/door/proxy-protocol.ts'
 import { type End, proxyBinary, proxyLine } from '#test/support/proxy-header.ts'
 
 const port = fc.integer({ min: 0, max: 65_535 })

@@ -13,7 +13,7 @@ import { decodeMessage, type Message } from '#src/bitswap/message.ts'
 import { maxMessageBytes, protocols } from '#src/bitswap/protocol.ts'
 import { readBy } from '#src/mux/short-way.ts'
 import { FrameReader } from '#src/p2p/frames.ts'
-import { nativeNoise } from '#src/p2p/noise.ts'
+import { nativeNoise } from '#src/p2p/noise/noise.ts'
 
 /** How a host is made. */
 export interface BitswapHostOptions {

@@ -1,5 +1,5 @@
 /**
- * PROXY protocol headers as a load balancer writes them: the other side of src/p2p/proxy-protocol.ts, from the same
+ * PROXY protocol headers as a load balancer writes them: the other side of src/p2p/door/proxy-protocol.ts, from the same
  * specification, sharing no code with it.
  */
 import { isIPv4 } from 'node:net'

@@ -8,7 +8,7 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { MessageStream, PrivateKey, SecuredConnection, Stream } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { createLibp2p, type Libp2p } from 'libp2p'
-import { nativeNoise } from '#src/p2p/noise.ts'
+import { nativeNoise } from '#src/p2p/noise/noise.ts'
 import 'reflect-metadata'
 import { generateCertificate, toMessageStream, toNodeDuplex, verifyPeerCertificate } from '@libp2p/tls/utils'
 

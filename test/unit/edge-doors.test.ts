@@ -2,7 +2,7 @@ import { afterEach, expect, test } from 'bun:test'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Config } from '#src/config/config.ts'
 import { openPlainHttp } from '#src/edge-doors.ts'
-import { Gate } from '#src/p2p/gater.ts'
+import { Gate } from '#src/p2p/door/gater.ts'
 import type { FrontHost } from '#src/p2p/host.ts'
 
 const stops: Array<() => unknown> = []

@@ -6,7 +6,7 @@ import { wxMend, wxText } from '#src/cli/compiler.ts'
 import { about, type Finding, underSystemd } from '#src/cli/doctor/finding.ts'
 import type { Config } from '#src/config/config.ts'
 import type { DoorKind } from '#src/config/listen.ts'
-import { type TempDirState, tempDirFault } from '#src/p2p/temp-dir.ts'
+import { type TempDirState, tempDirFault } from '#src/p2p/door/temp-dir.ts'
 
 /** Native code, and the doors that cannot be opened without it; Noise has another way. */
 const addons = {

@@ -10,8 +10,8 @@ import type { CertificateFacts } from '#src/cli/doctor/judge-certificates.ts'
 import type { Door, DoorFacts } from '#src/cli/doctor/judge-doors.ts'
 import { hostPortOf } from '#src/config/addresses.ts'
 import type { CertificatePaths, Config } from '#src/config/config.ts'
-import { readCertificatePair } from '#src/p2p/certificate-pair.ts'
-import { holderOfPort } from '#src/p2p/port-holder.ts'
+import { holderOfPort } from '#src/p2p/door/port-holder.ts'
+import { readCertificatePair } from '#src/p2p/web/certificate-pair.ts'
 import { describeError, KitsuneError } from '#src/util/errors.ts'
 
 /** Returns every address that an edge would listen on. */

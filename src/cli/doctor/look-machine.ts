@@ -8,7 +8,7 @@ import process from 'node:process'
 import { compilesCode } from '#src/cli/compiler.ts'
 import { type Addon, addonNames, type MachineFacts } from '#src/cli/doctor/judge-machine.ts'
 import type { Config } from '#src/config/config.ts'
-import { lookAtTempDir } from '#src/p2p/temp-dir.ts'
+import { lookAtTempDir } from '#src/p2p/door/temp-dir.ts'
 import { describeError } from '#src/util/errors.ts'
 
 export async function lookAtMachine(config: Config): Promise<MachineFacts> {
@@ -24,7 +24,7 @@ export async function lookAtMachine(config: Config): Promise<MachineFacts> {
 
 const loaders: Readonly<Record<Addon, () => Promise<unknown>>> = {
   'sodium-native': async () => {
-    const { sodium } = await import('#src/p2p/sodium.ts')
+    const { sodium } = await import('#src/p2p/noise/sodium.ts')
     if (sodium === undefined) throw new Error('the native cipher is not there')
   },
   '@chainsafe/libp2p-quic': async () => (await import('#src/p2p/quic/native.ts')).loadQuic(),

@@ -11,8 +11,8 @@ import type { AbortOptions, MessageStream, MultiaddrConnection } from '@libp2p/i
 import { type AbstractMessageStream, AbstractMultiaddrConnection, type SendResult } from '@libp2p/utils'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { readShort, sendShort } from '#src/mux/short-way.ts'
-import { isLent, lend } from '#src/p2p/send-buffers.ts'
 import type { Keystream, KeystreamMaker } from '#src/p2p/swarm-key/xsalsa20.ts'
+import { isLent, lend } from '#src/p2p/tcp/send-buffers.ts'
 
 const nonceBytes = 24
 

@@ -5,7 +5,7 @@
  * Memory: 136 bytes per direction.
  */
 
-import { sodium } from '#src/p2p/sodium.ts'
+import { sodium } from '#src/p2p/noise/sodium.ts'
 
 /** Seals or opens the next bytes of a stream: `into` may be `from`, and is as long. */
 export type Keystream = (from: Uint8Array, into: Uint8Array) => void

@@ -5,7 +5,7 @@
 
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Keeping } from '#src/p2p/front-doors.ts'
+import type { Keeping } from '#src/p2p/door/front-doors.ts'
 import { createPrivateFile, readPrivateFile } from '#src/p2p/private-file.ts'
 import { makeCertificate, readCertificate } from '#src/p2p/webtransport/certificate.ts'
 import { KitsuneError } from '#src/util/errors.ts'

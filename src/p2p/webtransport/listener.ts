@@ -21,7 +21,7 @@ import {
 } from '@libp2p/interface'
 import { getThinWaistAddresses } from '@libp2p/utils'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import type { Gate } from '#src/p2p/gater.ts'
+import type { Gate } from '#src/p2p/door/gater.ts'
 import type { Rwebtransport } from '#src/p2p/webtransport/addon.ts'
 import type { Certificates, StoredCertificate } from '#src/p2p/webtransport/certificates.ts'
 import { H3Server } from '#src/p2p/webtransport/h3-server.ts'

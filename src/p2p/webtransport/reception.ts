@@ -15,8 +15,8 @@ import type {
   StreamMuxerFactory,
 } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
-import type { Gate } from '#src/p2p/gater.ts'
-import { webTransportNoise } from '#src/p2p/noise.ts'
+import type { Gate } from '#src/p2p/door/gater.ts'
+import { webTransportNoise } from '#src/p2p/noise/noise.ts'
 import type { Certificates } from '#src/p2p/webtransport/certificates.ts'
 import {
   WebTransportConnection,

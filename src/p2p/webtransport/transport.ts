@@ -12,7 +12,7 @@ import {
   transportSymbol,
 } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import type { Gate } from '#src/p2p/gater.ts'
+import type { Gate } from '#src/p2p/door/gater.ts'
 import { loadAddon, type Rwebtransport } from '#src/p2p/webtransport/addon.ts'
 import { Certificates } from '#src/p2p/webtransport/certificates.ts'
 import { WebTransportListener, type WebTransportOptions } from '#src/p2p/webtransport/listener.ts'

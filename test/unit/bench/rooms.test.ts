@@ -5,11 +5,11 @@ const top = 'file:///somewhere'
 const frame = (functionName: string, url = '', lineNumber = 0) => ({ functionName, url, lineNumber })
 
 test.each([
-  ['seal', `${top}/src/p2p/noise-frames.ts`, 'crypto'],
+  ['seal', `${top}/src/p2p/noise/noise-frames.ts`, 'crypto'],
   ['encodeAnswers', `${top}/src/bitswap/writer.ts`, 'codec'],
   ['wants', `${top}/src/bitswap/ledger.ts`, 'relay'],
   ['block', `${top}/src/relay/retrieval.ts`, 'relay'],
-  ['flush', `${top}/src/p2p/socket-writer.ts`, 'sockets'],
+  ['flush', `${top}/src/p2p/tcp/socket-writer.ts`, 'sockets'],
   ['handleFrame', `${top}/node_modules/@chainsafe/libp2p-yamux/dist/src/muxer.js`, 'mux'],
   ['read', `${top}/node_modules/protons-runtime/dist/src/utils/utf8.js`, 'codec'],
   // A library's folder may be called as one of ours is.
@@ -31,7 +31,7 @@ const nodes: CpuProfile['nodes'] = [
   { id: 1, callFrame: frame('(root)'), children: [2, 4, 6] },
   { id: 2, callFrame: frame('block', `${top}/src/relay/retrieval.ts`, 9), children: [3] },
   { id: 3, callFrame: frame('set') },
-  { id: 4, callFrame: frame('seal', `${top}/src/p2p/noise-frames.ts`), children: [5] },
+  { id: 4, callFrame: frame('seal', `${top}/src/p2p/noise/noise-frames.ts`), children: [5] },
   { id: 5, callFrame: frame('set') },
   { id: 6, callFrame: frame('(idle)') },
 ]

@@ -7,9 +7,9 @@ import { webSockets } from '@libp2p/websockets'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import { doorsOf } from '#src/config/listen.ts'
-import { Gate, type GateOptions } from '#src/p2p/gater.ts'
+import { Gate, type GateOptions } from '#src/p2p/door/gater.ts'
 import { createFrontHost, type FrontHost, type FrontHostOptions } from '#src/p2p/host.ts'
-import { nativeNoise } from '#src/p2p/noise.ts'
+import { nativeNoise } from '#src/p2p/noise/noise.ts'
 import type { RefusalReason } from '#src/relay/counters.ts'
 
 export interface FrontUnderTest {

@@ -1,6 +1,6 @@
 import { defaultLogger } from '@libp2p/logger'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
-import { nativeNoise } from '#src/p2p/noise.ts'
+import { nativeNoise } from '#src/p2p/noise/noise.ts'
 import { complianceSuite } from '#test/support/compliance.ts'
 
 /** libp2p's own tests of a connection encrypter, over our Noise. */

@@ -6,7 +6,7 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import type { Libp2p } from 'libp2p'
 import { createLaneHost } from '#src/p2p/host.ts'
-import type { SocketConnection } from '#src/p2p/socket-connection.ts'
+import type { SocketConnection } from '#src/p2p/tcp/socket-connection.ts'
 import { type Handshake, startTlsHost, type TlsHost, wellShaken } from '#test/support/tls-host.ts'
 import { echoed, startFront, until } from './front-under-test.ts'
 

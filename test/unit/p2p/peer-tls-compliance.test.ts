@@ -1,4 +1,4 @@
-import { peerTls } from '#src/p2p/peer-tls.ts'
+import { peerTls } from '#src/p2p/peer-tls/peer-tls.ts'
 import { complianceSuite } from '#test/support/compliance.ts'
 
 /** libp2p's own tests of a connection encrypter, over our TLS as it is on top of streams: both ends are in memory. */

@@ -12,9 +12,9 @@ import { mplex } from '@libp2p/mplex'
 import { webSockets } from '@libp2p/websockets'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p } from 'libp2p'
-import { makeCertificate } from '#src/p2p/peer-certificate.ts'
+import { makeCertificate } from '#src/p2p/peer-tls/peer-certificate.ts'
 import { securityOf } from '#src/p2p/security.ts'
-import { quickTcp } from '#src/p2p/tcp.ts'
+import { quickTcp } from '#src/p2p/tcp/tcp.ts'
 import { echoed, type FrontUnderTest, startClient, startFront, until } from './front-under-test.ts'
 
 const stops: Array<() => void | Promise<void>> = []

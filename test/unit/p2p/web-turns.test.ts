@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { request as httpRequest } from 'node:http'
-import type { RequestHandler } from '#src/p2p/http-door.ts'
+import type { RequestHandler } from '#src/p2p/web/http-door.ts'
 import { until } from '#test/unit/p2p/front-under-test.ts'
 import { rawSocket, startWeb, type WebUnderTest } from '#test/unit/p2p/web-under-test.ts'
 

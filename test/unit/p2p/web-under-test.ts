@@ -1,11 +1,11 @@
 import { connect, type Socket } from 'node:net'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import { createLibp2p } from 'libp2p'
-import { trustIn } from '#src/p2p/client-address.ts'
-import { Gate, type GateOptions } from '#src/p2p/gater.ts'
-import type { HttpDoorOptions, RequestHandler } from '#src/p2p/http-door.ts'
-import { nativeNoise } from '#src/p2p/noise.ts'
-import { webDoor } from '#src/p2p/web-listener.ts'
+import { trustIn } from '#src/p2p/door/client-address.ts'
+import { Gate, type GateOptions } from '#src/p2p/door/gater.ts'
+import { nativeNoise } from '#src/p2p/noise/noise.ts'
+import type { HttpDoorOptions, RequestHandler } from '#src/p2p/web/http-door.ts'
+import { webDoor } from '#src/p2p/web/web-listener.ts'
 import type { RefusalReason } from '#src/relay/counters.ts'
 
 export interface WebUnderTest {

@@ -15,7 +15,7 @@ import type { Uint8ArrayList } from 'uint8arraylist'
 import type { SecurityProtocol } from '#src/config/schema-security.ts'
 import { formatSwarmKey } from '#src/config/swarm-key.ts'
 import { createLaneHost } from '#src/p2p/host.ts'
-import { nativeNoise } from '#src/p2p/noise.ts'
+import { nativeNoise } from '#src/p2p/noise/noise.ts'
 import { echoed, type FrontUnderTest, startClient, startFront, until } from '../front-under-test.ts'
 
 const stops: Array<() => void | Promise<void>> = []

@@ -1,0 +1,157 @@
+import type { MessageStream } from '@libp2p/interface'
+import { Uint8ArrayList } from 'uint8arraylist'
+import { type Bytes, each, readShort, sendShort } from '#src/mux/short-way.ts'
+import { lend } from '#src/p2p/tcp/send-buffers.ts'
+import { asError } from '#src/util/errors.ts'
+
+/**
+ * Noise transport frames without the library's copies: a message is sealed in place in one buffer, length
+ * prefixes included, and a frame is opened in place in the memory it was received in.
+ *
+ * Invariant: frames are those of the library, byte for byte. Memory: one buffer per message sent; of what
+ * is received, the frame that is not whole yet (64 KiB).
+ */
+
+const tagBytes = 16
+const prefixBytes = 2
+const maxFrameBytes = 65_535
+const maxPlainBytes = maxFrameBytes - tagBytes
+
+/** What the library's encrypted stream is made of, so far as it is replaced here (noise 17.0.3). */
+interface EncryptedStream {
+  /** The connection below. */
+  readonly stream: MessageStream
+  readonly handshake: {
+    decrypt(frame: Uint8Array, target: Uint8Array): Uint8Array | Uint8ArrayList
+    encrypt(plain: Uint8Array): Uint8Array | Uint8ArrayList
+  }
+  decoder: {
+    decode(bytes: Bytes): Iterable<Uint8Array>
+    /** What it holds of a frame that is not whole. */
+    readonly buffer?: Uint8ArrayList
+  }
+  decrypt(frame: Uint8Array): Uint8Array | Uint8ArrayList
+  encrypt(message: Bytes): Uint8ArrayList
+  onData(plain: Bytes): void
+  abort(error: Error): void
+}
+
+/** Where the next frame is to be sealed, for the AEAD below the library; set only within `encrypt`. */
+let sealTarget: Uint8Array | undefined
+
+/** Returns where to seal, in place of new memory; at most once per frame. */
+export function takeSealTarget(): Uint8Array | undefined {
+  const target = sealTarget
+  sealTarget = undefined
+  return target
+}
+
+/** Replaces how a secured connection cuts and joins its frames, and shortens the ways through it and below it. */
+export function quickenFrames(connection: MessageStream): MessageStream {
+  const stream = connection as unknown as EncryptedStream
+  const { handshake } = stream
+  // The peer may have sent more right behind the handshake: the library's decoder has seen that already.
+  const seen = stream.decoder.buffer?.slice() ?? new Uint8Array(0)
+  const splitter = new FrameSplitter()
+  splitter.push(seen, () => {
+    throw new Error('the library left a whole frame behind')
+  })
+  stream.decoder = splitter
+  stream.decrypt = (frame) => handshake.decrypt(frame, frame.subarray(0, frame.length - tagBytes))
+  stream.encrypt = (message) => sealAll(message, handshake)
+  sendShort(connection)
+  sendShort(stream.stream)
+  const opened = (frame: Uint8Array): void => stream.onData(stream.decrypt(frame))
+  readShort(stream.stream, (bytes) => {
+    try {
+      splitter.push(bytes, opened)
+    } catch (error) {
+      stream.abort(asError(error))
+    }
+  })
+  return connection
+}
+
+function sealAll(message: Bytes, handshake: EncryptedStream['handshake']): Uint8ArrayList {
+  const total = message.byteLength
+  const frames = Math.ceil(total / maxPlainBytes)
+  const output = lend(total + frames * (prefixBytes + tagBytes))
+  const source = message instanceof Uint8Array ? [message] : [...message]
+  let part = 0
+  let partAt = 0
+  let at = 0
+  for (let left = total; left > 0; ) {
+    const length = Math.min(left, maxPlainBytes)
+    const frameBytes = length + tagBytes
+    output[at] = frameBytes >> 8
+    output[at + 1] = frameBytes & 0xff
+    const plainAt = at + prefixBytes
+    for (let filled = 0; filled < length; ) {
+      const from = source[part] as Uint8Array
+      const piece = from.subarray(partAt, partAt + length - filled)
+      output.set(piece, plainAt + filled)
+      filled += piece.length
+      partAt += piece.length
+      if (partAt === from.length) {
+        part++
+        partAt = 0
+      }
+    }
+    const sealed = output.subarray(plainAt, plainAt + frameBytes)
+    sealTarget = sealed
+    const result = handshake.encrypt(output.subarray(plainAt, plainAt + length))
+    // A cipher that does not work in place leaves the target alone.
+    if (takeSealTarget() !== undefined) output.set(result.subarray(), plainAt)
+    at = plainAt + frameBytes
+    left -= length
+  }
+  return new Uint8ArrayList(output)
+}
+
+/** Cuts what is received into frames, without their length; a frame in one piece is not copied. */
+class FrameSplitter {
+  #partial: Uint8Array | undefined
+  #have = 0
+  /** The first byte of a length whose second has not come. */
+  #high: number | undefined
+
+  /** Returns the frames that `bytes` complete. */
+  decode(bytes: Bytes): Uint8Array[] {
+    const frames: Uint8Array[] = []
+    each(bytes, (piece) => this.push(piece, (frame) => frames.push(frame)))
+    return frames
+  }
+
+  /** Calls `take` for each frame that `bytes` complete. */
+  push(bytes: Uint8Array, take: (frame: Uint8Array) => void): void {
+    let at = 0
+    while (at < bytes.length) {
+      if (this.#partial !== undefined) {
+        const piece = bytes.subarray(at, at + this.#partial.length - this.#have)
+        this.#partial.set(piece, this.#have)
+        this.#have += piece.length
+        at += piece.length
+        if (this.#have < this.#partial.length) return
+        const whole = this.#partial
+        this.#partial = undefined
+        take(whole)
+        continue
+      }
+      const high = this.#high ?? (bytes[at++] as number)
+      this.#high = undefined
+      if (at === bytes.length) {
+        this.#high = high
+        return
+      }
+      const length = high * 256 + (bytes[at++] as number)
+      if (length < tagBytes) throw new Error('a Noise frame shorter than its tag')
+      if (bytes.length - at >= length) {
+        take(bytes.subarray(at, at + length))
+        at += length
+      } else {
+        this.#partial = Buffer.allocUnsafeSlow(length)
+        this.#have = 0
+      }
+    }
+  }
+}

@@ -1,0 +1,110 @@
+import { expect, test } from 'bun:test'
+import type { MessageStream } from '@libp2p/interface'
+import fc from 'fast-check'
+import { Uint8ArrayList } from 'uint8arraylist'
+import { quickenFrames, takeSealTarget } from '#src/p2p/noise/noise-frames.ts'
+
+const tagBytes = 16
+
+interface Quickened {
+  /** The connection below. */
+  readonly stream: { onData(bytes: Uint8Array): void }
+  /** What was opened by the short way. */
+  readonly opened: Uint8ArrayList
+  readonly aborted: Error[]
+  encrypt(message: Uint8Array | Uint8ArrayList): Uint8ArrayList
+  decrypt(frame: Uint8Array): Uint8Array
+  decoder: { decode(bytes: Uint8Array | Uint8ArrayList): Iterable<Uint8Array> }
+}
+
+/** A cipher that adds one to each byte and has a tag of its frame's number; in place if `inPlace`. */
+function stream(inPlace: boolean, seen = new Uint8ArrayList()): Quickened {
+  let sealed = 0
+  let frames = 0
+  const opened = new Uint8ArrayList()
+  const aborted: Error[] = []
+  const open = { readStatus: 'readable', readBuffer: new Uint8ArrayList(), send: () => true }
+  const connection = {
+    ...open,
+    stream: { ...open, onData: () => {} },
+    opened,
+    aborted,
+    onData: (bytes: Uint8Array) => opened.append(bytes),
+    abort: (error: Error) => aborted.push(error),
+    decoder: { buffer: seen, decode: () => [] },
+    handshake: {
+      encrypt(plain: Uint8Array): Uint8Array {
+        const shifted = plain.map((byte) => byte + 1)
+        const tag = new Uint8Array(tagBytes).fill(sealed++)
+        const target = inPlace ? takeSealTarget() : undefined
+        const output = target ?? new Uint8Array(plain.length + tagBytes)
+        output.set(shifted)
+        output.set(tag, plain.length)
+        return output
+      },
+      decrypt(frame: Uint8Array, target: Uint8Array): Uint8Array {
+        if (frame.at(-1) !== frames++ % 256) throw new Error('frames out of order')
+        for (let i = 0; i < target.length; i++) target[i] = (frame[i] as number) - 1
+        return target
+      },
+    },
+  }
+  return quickenFrames(connection as unknown as MessageStream) as unknown as Quickened
+}
+
+function cut(bytes: Uint8Array, at: readonly number[]): Uint8Array[] {
+  const cuts = [0, ...at.map((n) => n % (bytes.length + 1)).sort((a, b) => a - b), bytes.length]
+  return cuts.slice(1).map((end, i) => bytes.slice(cuts[i], end))
+}
+
+for (const inPlace of [true, false]) {
+  test(`any message comes back from any pieces, sealed ${inPlace ? 'in place' : 'elsewhere'}`, () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 200_000 }),
+        fc.array(fc.nat(), { maxLength: 8 }),
+        fc.array(fc.nat(), { maxLength: 8 }),
+        (length, sendCuts, receiveCuts) => {
+          const message = Uint8Array.from({ length }, (_, i) => i * 7)
+          const sender = stream(inPlace)
+          const receiver = stream(inPlace)
+          const wire = sender.encrypt(new Uint8ArrayList(...cut(message, sendCuts))).subarray()
+          expect(wire.length).toBe(length + Math.ceil(length / 65_519) * (2 + tagBytes))
+          // Frames are opened in place, and a Buffer's slice is no copy.
+          const wire0 = new Uint8Array(wire)
+          const received = new Uint8ArrayList()
+          for (const piece of cut(wire, receiveCuts)) {
+            for (const frame of receiver.decoder.decode(piece)) received.append(receiver.decrypt(frame))
+          }
+          expect(Buffer.compare(received.subarray(), message)).toBe(0)
+          const short = stream(inPlace)
+          for (const piece of cut(wire0, receiveCuts)) short.stream.onData(piece)
+          expect(Buffer.compare(short.opened.subarray(), message)).toBe(0)
+        },
+      ),
+      { numRuns: 60 },
+    )
+  })
+}
+
+test('a frame that is shorter than its tag is refused', () => {
+  expect(() => [...stream(true).decoder.decode(Uint8Array.of(0, 15, 1, 2))]).toThrow('shorter than its tag')
+})
+
+test('what is no frame ends a connection that is read by the short way', () => {
+  const receiver = stream(true)
+  receiver.stream.onData(Uint8Array.of(0, 15, 1, 2))
+  expect(receiver.aborted.map(String)).toEqual(['Error: a Noise frame shorter than its tag'])
+})
+
+test('what came before the framing was replaced is not lost, wherever it was cut', () => {
+  const message = Uint8Array.from({ length: 600 }, (_, i) => i)
+  const sent = stream(true).encrypt(message).subarray()
+  for (let at = 0; at < sent.length; at++) {
+    // Frames are opened in place, and a Buffer's slice is no copy.
+    const wire = new Uint8Array(sent)
+    const receiver = stream(true, new Uint8ArrayList(wire.slice(0, at)))
+    const frames = [...receiver.decoder.decode(wire.slice(at))]
+    expect(frames.map((frame) => [...receiver.decrypt(frame)])).toEqual([[...message]])
+  }
+})
