@@ -10,6 +10,7 @@
 import type { MessageStream } from '@libp2p/interface'
 import type { AbstractMessageStream } from '@libp2p/utils'
 import type { Uint8ArrayList } from 'uint8arraylist'
+import { asError } from '#src/util/errors.ts'
 
 export type Bytes = Uint8Array | Uint8ArrayList
 
@@ -102,6 +103,25 @@ export interface ShortStream extends MessageStream {
   /** Everything read from now on goes to `take`, what waits already included. */
   readBy(take: Taker): void
 }
+
+/**
+ * Gives all that comes to `take`, by both ways, until the stream is closed, which may be within a piece; what `take` throws
+ * ends the stream. For streams of ours: what waits already is theirs to hand over.
+ */
+export function readSafely(stream: ReadableShort, take: Taker): void {
+  const safely = (bytes: Uint8Array): void => {
+    if (stream.readStatus === 'closed' || stream.readStatus === 'closing') return
+    try {
+      take(bytes)
+    } catch (error) {
+      stream.abort(asError(error))
+    }
+  }
+  stream.addEventListener('message', (event) => each(event.data, safely))
+  readShort(stream, safely)
+}
+
+type ReadableShort = MessageStream & Pick<AbstractMessageStream, 'readStatus'>
 
 /** Reads a stream by `take`, the short way where it has one. */
 export function readBy(stream: MessageStream, take: Taker): void {

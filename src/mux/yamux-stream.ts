@@ -9,15 +9,7 @@
 import type { AbortOptions } from '@libp2p/interface'
 import { AbstractStream, type SendResult } from '@libp2p/utils'
 import { type Allowance, initialWindow, ReceiveWindow } from '#src/mux/receive-window.ts'
-import {
-  type Bytes,
-  each,
-  part,
-  readShort,
-  type ShortStream,
-  sendShort,
-  type Taker,
-} from '#src/mux/short-way.ts'
+import { type Bytes, part, readSafely, type ShortStream, sendShort, type Taker } from '#src/mux/short-way.ts'
 import { flags } from '#src/mux/yamux-frame.ts'
 
 /** What a stream needs of its connection. */
@@ -73,17 +65,7 @@ export class YamuxStream extends AbstractStream implements ShortStream {
 
   /** What waits is handed over before this returns. */
   readBy(take: Taker): void {
-    const safely = (bytes: Uint8Array): void => {
-      // It may have been closed within the piece before.
-      if (this.readStatus === 'closed' || this.readStatus === 'closing') return
-      try {
-        take(bytes)
-      } catch (error) {
-        this.abort(error as Error)
-      }
-    }
-    this.addEventListener('message', (event) => each(event.data, safely))
-    readShort(this, safely)
+    readSafely(this, take)
     this.dispatchReadBuffer()
   }
 

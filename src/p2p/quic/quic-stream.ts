@@ -8,7 +8,7 @@
 
 import { AbstractStream, type SendResult } from '@libp2p/utils'
 import { Uint8ArrayList } from 'uint8arraylist'
-import { type Bytes, each, readShort, type ShortStream, sendShort, type Taker } from '#src/mux/short-way.ts'
+import { type Bytes, readSafely, type ShortStream, sendShort, type Taker } from '#src/mux/short-way.ts'
 import type { NativeStream } from '#src/p2p/quic/native.ts'
 import { asError } from '#src/util/errors.ts'
 
@@ -42,17 +42,7 @@ export class QuicStream extends AbstractStream implements ShortStream {
 
   /** What waits is handed over before this returns. */
   readBy(take: Taker): void {
-    const safely = (bytes: Uint8Array): void => {
-      // It may have been closed within the piece before.
-      if (this.readStatus === 'closed' || this.readStatus === 'closing') return
-      try {
-        take(bytes)
-      } catch (error) {
-        this.abort(asError(error))
-      }
-    }
-    this.addEventListener('message', (event) => each(event.data, safely))
-    readShort(this, safely)
+    readSafely(this, take)
     this.dispatchReadBuffer()
   }
 

@@ -7,7 +7,7 @@
  */
 
 import { AbstractStream, type SendResult } from '@libp2p/utils'
-import { type Bytes, each, readShort, type ShortStream, sendShort, type Taker } from '#src/mux/short-way.ts'
+import { type Bytes, readSafely, type ShortStream, sendShort, type Taker } from '#src/mux/short-way.ts'
 import { dataFrame, FrameReader, flagFrame, flags, maxDataBytes } from '#src/p2p/webrtc/frames.ts'
 import type { NativeChannel } from '#src/p2p/webrtc/native.ts'
 import { asError } from '#src/util/errors.ts'
@@ -57,17 +57,7 @@ export class WebRtcStream extends AbstractStream implements ShortStream {
 
   /** What waits is handed over before this returns. */
   readBy(take: Taker): void {
-    const safely = (bytes: Uint8Array): void => {
-      // It may have been closed within the piece before.
-      if (this.readStatus === 'closed' || this.readStatus === 'closing') return
-      try {
-        take(bytes)
-      } catch (error) {
-        this.abort(asError(error))
-      }
-    }
-    this.addEventListener('message', (event) => each(event.data, safely))
-    readShort(this, safely)
+    readSafely(this, take)
     this.dispatchReadBuffer()
   }
 

@@ -11,7 +11,7 @@ import {
   type Bytes,
   each,
   part,
-  readShort,
+  readSafely,
   type ShortStream,
   sendShort,
   type Taker,
@@ -59,17 +59,7 @@ export class WebTransportStream extends AbstractStream implements ShortStream, S
 
   /** What waits is handed over before this returns. */
   readBy(take: Taker): void {
-    const safely = (bytes: Uint8Array): void => {
-      // It may have been closed within the piece before.
-      if (this.readStatus === 'closed' || this.readStatus === 'closing') return
-      try {
-        take(bytes)
-      } catch (error) {
-        this.abort(error as Error)
-      }
-    }
-    this.addEventListener('message', (event) => each(event.data, safely))
-    readShort(this, safely)
+    readSafely(this, take)
     this.dispatchReadBuffer()
   }
 
