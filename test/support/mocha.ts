@@ -15,13 +15,24 @@ const context = {
 type Body = (this: typeof context) => unknown
 
 const limitMs = 60_000
+let retry = 0
+
+/** What is described within `body` may fail so many times; whoever says so says why. */
+export function withRetries(times: number, body: () => void): void {
+  const before = retry
+  retry = times
+  body()
+  retry = before
+}
 
 export function describe(name: string, body: Body): void {
-  bun.describe(name, () => void body.call(context))
+  const inherited = retry
+  // It may be called later than what stands behind it.
+  bun.describe(name, () => withRetries(inherited, () => void body.call(context)))
 }
 
 export function it(name: string, body: Body): void {
-  bun.it(name, async () => void (await body.call(context)), limitMs)
+  bun.it(name, async () => void (await body.call(context)), { timeout: limitMs, retry })
 }
 
 export const before = bun.beforeAll

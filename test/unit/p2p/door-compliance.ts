@@ -8,6 +8,7 @@ import { type DoorContext, doorOfConnection, FrontDoors } from '#src/p2p/door/fr
 import { Gate } from '#src/p2p/door/gater.ts'
 import { nativeNoise } from '#src/p2p/noise/noise.ts'
 import { complianceSuite } from '#test/support/compliance.ts'
+import { withRetries } from '#test/support/mocha.ts'
 import { until } from '#test/unit/p2p/front-under-test.ts'
 import { muxerOptions } from '../mux/muxers.ts'
 
@@ -28,12 +29,13 @@ const gate = new Gate({ refused: () => {} }, { maxConnections: 10, maxConnection
 /** What a door needs besides a gate. */
 type MoreContext = Pick<DoorContext, 'certificates' | 'keeping'>
 
-/** Runs the tests on a door. */
+/** Runs the tests on a door; each may fail `retries` times. */
 export function testDoor(
   kind: DoorKind,
   listen: string,
   dialling: Transport,
   more?: () => MoreContext,
+  retries = 0,
 ): void {
   const addresses = [listen, listen]
   const is = (address: Multiaddr): boolean => doorOfConnection(address) === kind
@@ -46,7 +48,7 @@ export function testDoor(
     idleTimeoutMs: 60_000,
     ...more?.(),
   })
-  describe(kind, () =>
+  const tests = (): void =>
     suite({
       setup: async () => ({
         dialMultiaddrMatcher: matcher,
@@ -65,6 +67,6 @@ export function testDoor(
         },
       }),
       teardown: () => until(() => gate.open === 0 && gate.addresses === 0),
-    }),
-  )
+    })
+  describe(kind, () => withRetries(retries, tests))
 }

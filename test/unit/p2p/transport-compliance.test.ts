@@ -29,9 +29,14 @@ testDoor('wss', '/ip4/127.0.0.1/tcp/0/tls/ws', trusting(webSockets()), () => {
   return { certificates: new Certificates([paths], log) }
 })
 testDoor('quic-v1', '/ip4/127.0.0.1/udp/0/quic-v1', quic())
-testDoor('webtransport', '/ip4/127.0.0.1/udp/0/quic-v1/webtransport', await webTransportClient(), () => ({
-  keeping: { dataDir: directory, warn() {} },
-}))
+// Once in some fifty bulk streams quiche forgets the end of one, on either side: see "Learned on the way".
+testDoor(
+  'webtransport',
+  '/ip4/127.0.0.1/udp/0/quic-v1/webtransport',
+  await webTransportClient(),
+  () => ({ keeping: { dataDir: directory, warn() {} } }),
+  2,
+)
 
 /** The library has no way to trust a certificate of one's own. */
 function trusting(create: ReturnType<typeof webSockets>): ReturnType<typeof webSockets> {
