@@ -16,7 +16,7 @@ import { KitsuneError } from '#src/util/errors.ts'
  * The part of the composition root for the doors: how they open, their certificates, and the port of plain HTTP.
  */
 
-/** Throws at an address with somebody else's peer ID would send clients away. */
+/** Throws at an announced address with somebody else's peer ID, which would send clients away. */
 export function checkAnnounced(config: Config, self: string): void {
   for (const address of config.announce) {
     const named = address.split('/p2p/')[1]

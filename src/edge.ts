@@ -11,6 +11,7 @@ import {
   type PlainHttp,
 } from '#src/edge-doors.ts'
 import { watchFaults } from '#src/edge-faults.ts'
+import { createLaneHosts } from '#src/edge-lanes.ts'
 import { collectAll, movedBytes, QuietCollector, quietTickMs } from '#src/edge-memory.ts'
 import { createWeb } from '#src/edge-web.ts'
 import { createAdmin, type Readiness } from '#src/http/admin.ts'
@@ -18,8 +19,8 @@ import { type Served, serveHttp } from '#src/http/serve.ts'
 import { unpackFault } from '#src/p2p/door/door-fault.ts'
 import { Gate } from '#src/p2p/door/gater.ts'
 import { Front } from '#src/p2p/front.ts'
-import { connectionsByTransport, createFrontHost, createLaneHost, type FrontHost } from '#src/p2p/host.ts'
-import { type Identity, laneKey } from '#src/p2p/identity.ts'
+import { connectionsByTransport, createFrontHost, type FrontHost } from '#src/p2p/host.ts'
+import type { Identity } from '#src/p2p/identity.ts'
 import { BackendPool } from '#src/p2p/pool.ts'
 import type { Certificates } from '#src/p2p/web/certificates.ts'
 import { type Relay, tickMs } from '#src/relay/relay.ts'
@@ -275,26 +276,6 @@ class Edge implements RunningEdge {
     const advertised = this.#parts.frontHost.advertised().map((address) => address.toString())
     return advertised.length > 0 ? advertised : [...this.listening]
   }
-}
-
-async function createLaneHosts(
-  config: Config,
-  options: EdgeOptions,
-  log: Log,
-  relay: Relay,
-): Promise<Libp2p[]> {
-  return Promise.all(
-    Array.from({ length: config.lanes }, async (_, lane) =>
-      createLaneHost({
-        start: false,
-        privateKey: await laneKey(options.laneSeed, lane),
-        version: options.version.version,
-        security: config.security.back,
-        wrongSwarmKey: () => relay.counters.refusedBackend['wrong-swarm-key']++,
-        logger: libp2pLogger(log),
-      }),
-    ),
-  )
 }
 
 function withPeer(address: string, peer: string): string {

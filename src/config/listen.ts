@@ -12,7 +12,7 @@ export type DoorKind = 'tcp' | 'ws' | 'wss' | 'quic-v1' | 'webrtc-direct' | 'web
 const shapes: readonly (readonly [DoorKind, RegExp])[] = [
   ['tcp', /^ip[46]\/tcp$/],
   ['ws', /^ip[46]\/tcp\/ws$/],
-  ['wss', /^ip[46]\/tcp\/(tls\/ws|wss)$/],
+  ['wss', /^ip[46]\/tcp\/tls\/ws$/],
   ['quic-v1', /^ip[46]\/udp\/quic-v1$/],
   ['webrtc-direct', /^ip[46]\/udp\/webrtc-direct$/],
   ['webtransport', /^ip[46]\/udp\/quic-v1\/webtransport$/],
@@ -29,7 +29,8 @@ export interface ListenAddress {
   readonly optional: boolean
 }
 
-function kindOf(names: string): DoorKind | undefined {
+/** Returns the kind of door whose addresses have these parts, as `shape` writes them. */
+export function kindOf(names: string): DoorKind | undefined {
   return shapes.find(([, pattern]) => pattern.test(names))?.[0]
 }
 
@@ -38,8 +39,9 @@ export function parseListen(text: string): Parsed<string> {
   const [, address = '', mark = ''] = /^(.*?)\s*(\??)$/.exec(text.trim()) ?? []
   const parsed = parseMultiaddr(address)
   if (!parsed.ok) return parsed
+  const inFull = (text: string): string => text.replace(/\/wss$/, '/tls/ws')
   const names = shape(parsed.value)
-  if (kindOf(names) !== undefined) return taken(`${joined(parsed.value).replace(/\/wss$/, '/tls/ws')}${mark}`)
+  if (kindOf(inFull(names)) !== undefined) return taken(`${inFull(joined(parsed.value))}${mark}`)
   if (names.includes('p2p'))
     return refused('has a /p2p/ part; leave it out, the peer ID follows from the key')
   if (names.includes('certhash')) return refused('has a /certhash/ part; leave it out, certificates are made')

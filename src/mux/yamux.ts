@@ -11,9 +11,7 @@
 
 import {
   type AbortOptions,
-  type Connection,
   MuxerClosedError,
-  type StreamMuxer,
   type StreamMuxerFactory,
   TooManyOutboundProtocolStreamsError,
 } from '@libp2p/interface'
@@ -285,21 +283,6 @@ export class YamuxMuxer
     this.#sender.control(writeHeader(frameTypes.goAway, 0, 0, reason))
     this.#sender.flush()
   }
-}
-
-/** Returns the muxer of a connection, which libp2p does not tell by its interface (libp2p 3.3.11). */
-export function muxerOf(connection: Connection): StreamMuxer | undefined {
-  return (connection as unknown as { muxer?: StreamMuxer }).muxer
-}
-
-/** Has streams for `protocols` on a connection accepted without the library, where its muxer is one of ours. */
-export function serveQuickly(
-  connection: Connection,
-  protocols: readonly string[],
-  handler: QuickHandler,
-): void {
-  const muxer = muxerOf(connection)
-  if (muxer instanceof YamuxMuxer) muxer.serve(protocols, handler)
 }
 
 class ProtocolError extends Error {}

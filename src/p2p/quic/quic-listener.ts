@@ -21,11 +21,11 @@ import {
   type PrivateKey,
   type Transport,
   TypedEventEmitter,
-  transportSymbol,
 } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { getThinWaistAddresses } from '@libp2p/utils'
 import { CODE_P2P, type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import { listenOnly } from '#src/p2p/door/door-transport.ts'
 import { loadQuic, type NativeConnection, type NativeQuic, type NativeServer } from '#src/p2p/quic/native.ts'
 import { QuicConnection, quicMuxer } from '#src/p2p/quic/quic-connection.ts'
 import { asError } from '#src/util/errors.ts'
@@ -63,20 +63,8 @@ export async function quicDoor(): Promise<(components: Components) => Transport>
       receiveBufferSize: mebibyte,
       sendBufferSize: mebibyte,
     })
-    return {
-      [Symbol.toStringTag]: 'kitsune/quic',
-      [transportSymbol]: true,
-      createListener: ({ upgrader }): Listener => new QuicListener(quic, config, { upgrader, logger }),
-      listenFilter: (addresses) => addresses.filter(isQuic),
-      dialFilter: () => [],
-      dial: () => Promise.reject(new Error('the front dials nobody')),
-    }
+    return listenOnly('quic-v1', ({ upgrader }) => new QuicListener(quic, config, { upgrader, logger }))
   }
-}
-
-function isQuic(address: Multiaddr): boolean {
-  const names = address.getComponents().map(({ name }) => name)
-  return /^ip[46] udp quic-v1$/.test(names.join(' '))
 }
 
 type ListenerDeps = Pick<CreateListenerOptions, 'upgrader'> & Pick<Components, 'logger'>

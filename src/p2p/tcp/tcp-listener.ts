@@ -9,8 +9,8 @@ import type { Socket } from 'node:net'
 import { type CreateListenerOptions, type Listener, type Transport, transportSymbol } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { ipPortToMultiaddr } from '@libp2p/utils'
-import type { Multiaddr } from '@multiformats/multiaddr'
 import { Door, type DoorDeps, type DoorOptions } from '#src/p2p/door/door.ts'
+import { addressesOf } from '#src/p2p/door/door-transport.ts'
 import type { Endpoint } from '#src/p2p/door/proxy-protocol.ts'
 import { TcpConnection } from '#src/p2p/tcp/tcp-connection.ts'
 import { asError } from '#src/util/errors.ts'
@@ -35,16 +35,11 @@ export function tcpTransport(
       [transportSymbol]: true,
       createListener: ({ upgrader }): Listener =>
         new TcpListener(deps, { logger: components.logger, upgrader }, options),
-      listenFilter: (addresses) => addresses.filter(isPlainTcp),
+      listenFilter: addressesOf('tcp'),
       dialFilter: (addresses) => library.dialFilter(addresses),
       dial: (address, dialOptions) => library.dial(address, dialOptions as never),
     }
   }
-}
-
-function isPlainTcp(address: Multiaddr): boolean {
-  const names = address.getComponents().map((component) => component.name)
-  return /^ip[46] tcp$/.test(names.join(' '))
 }
 
 class TcpListener extends Door {

@@ -12,6 +12,7 @@ import { ipPortToMultiaddr } from '@libp2p/utils'
 import { type WebSocketsComponents, webSockets } from '@libp2p/websockets'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { type WebSocket, WebSocketServer } from 'ws'
+import { addressesOf } from '#src/p2p/door/door-transport.ts'
 import type { Endpoint } from '#src/p2p/door/proxy-protocol.ts'
 import { admit, refuseUpgrade } from '#src/p2p/web/http-admission.ts'
 import { HttpDoor, type HttpDoorDeps, type HttpDoorOptions } from '#src/p2p/web/http-door.ts'
@@ -28,32 +29,27 @@ export function webDoor(
   deps: HttpDoorDeps,
   options: HttpDoorOptions = {},
 ): (components: WebSocketsComponents) => Transport {
-  const { names, pattern } = options.tls === undefined ? plain : secured
+  const kind = kindBy(options)
   return (components) => {
     const library = webSockets()(components)
     return {
-      [Symbol.toStringTag]: `kitsune/web${names}`,
+      [Symbol.toStringTag]: `kitsune/web${namesOf[kind]}`,
       [transportSymbol]: true,
       createListener: ({ upgrader }): Listener =>
         new WebListener(deps, { logger: components.logger, upgrader }, options),
-      listenFilter: (addresses) =>
-        addresses.filter((address) =>
-          pattern.test(
-            address
-              .getComponents()
-              .map(({ name }) => name)
-              .join('/'),
-          ),
-        ),
+      listenFilter: addressesOf(kind),
       dialFilter: (addresses) => library.dialFilter(addresses),
       dial: (address, options) => library.dial(address, options),
     }
   }
 }
 
-/** How addresses of the two kinds end, and what they are listened on by. */
-const plain = { names: '/ws', pattern: /^ip[46]\/tcp\/ws$/ }
-const secured = { names: '/tls/ws', pattern: /^ip[46]\/tcp\/tls\/ws$/ }
+/** How addresses of the two kinds end. */
+const namesOf = { ws: '/ws', wss: '/tls/ws' }
+
+function kindBy({ tls }: HttpDoorOptions): keyof typeof namesOf {
+  return tls === undefined ? 'ws' : 'wss'
+}
 
 type ListenerComponents = Pick<WebSocketsComponents, 'logger'> & Pick<CreateListenerOptions, 'upgrader'>
 
@@ -71,7 +67,7 @@ class WebListener extends HttpDoor {
   constructor(deps: HttpDoorDeps, components: ListenerComponents, options: HttpDoorOptions) {
     super(deps, options)
     this.#components = components
-    this.#names = (options.tls === undefined ? plain : secured).names
+    this.#names = namesOf[kindBy(options)]
     this.server.on('upgrade', (request, _socket, head) => this.#onUpgrade(request, head))
   }
 

@@ -17,10 +17,10 @@ import {
   type PrivateKey,
   type Transport,
   TypedEventEmitter,
-  transportSymbol,
 } from '@libp2p/interface'
 import { getThinWaistAddresses } from '@libp2p/utils'
 import { CODE_CERTHASH, type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import { listenOnly } from '#src/p2p/door/door-transport.ts'
 import type { Keeping } from '#src/p2p/door/front-doors.ts'
 import type { Gate } from '#src/p2p/door/gater.ts'
 import { keptCertificate } from '#src/p2p/webrtc/certificate.ts'
@@ -60,21 +60,11 @@ export async function webRtcDoor(deps: WebRtcDoorDeps): Promise<(components: Com
   const [webrtc, certificate] = await Promise.all([loadWebRtc(), keptCertificate(deps.keeping, Date.now())])
   return ({ peerId, privateKey, logger }) => {
     const ports = new UdpPorts(webrtc)
-    return {
-      [Symbol.toStringTag]: 'kitsune/webrtc-direct',
-      [transportSymbol]: true,
-      createListener: ({ upgrader }): Listener =>
-        new WebRtcListener(deps.gate, { webrtc, certificate, upgrader, peerId, privateKey, logger }, ports),
-      listenFilter: (addresses) => addresses.filter(isWebRtc),
-      dialFilter: () => [],
-      dial: () => Promise.reject(new Error('the front dials nobody')),
-    }
+    return listenOnly('webrtc-direct', ({ upgrader }) => {
+      const made = { webrtc, certificate, upgrader, peerId, privateKey, logger }
+      return new WebRtcListener(deps.gate, made, ports)
+    })
   }
-}
-
-function isWebRtc(address: Multiaddr): boolean {
-  const names = address.getComponents().map(({ name }) => name)
-  return /^ip[46] udp webrtc-direct$/.test(names.join(' '))
 }
 
 class WebRtcListener extends TypedEventEmitter<ListenerEvents> implements Listener {

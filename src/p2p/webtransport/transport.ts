@@ -3,15 +3,8 @@
  */
 
 import { join } from 'node:path'
-import {
-  type ComponentLogger,
-  type Listener,
-  type PeerId,
-  type PrivateKey,
-  type Transport,
-  transportSymbol,
-} from '@libp2p/interface'
-import type { Multiaddr } from '@multiformats/multiaddr'
+import type { ComponentLogger, PeerId, PrivateKey, Transport } from '@libp2p/interface'
+import { listenOnly } from '#src/p2p/door/door-transport.ts'
 import type { Gate } from '#src/p2p/door/gater.ts'
 import { loadAddon, type Rwebtransport } from '#src/p2p/webtransport/addon.ts'
 import { Certificates } from '#src/p2p/webtransport/certificates.ts'
@@ -47,21 +40,9 @@ export async function webTransportDoor(
   const certificates = new Certificates({ directory: join(deps.dataDir, 'webtransport'), now, warn })
   await certificates.update()
   const ports = new OwnPorts()
-  return ({ privateKey, peerId, logger }) => ({
-    [Symbol.toStringTag]: 'kitsune/webtransport',
-    [transportSymbol]: true,
-    createListener: ({ upgrader }): Listener =>
-      new WebTransportListener(
-        { gate, addon, certificates, privateKey, peerId, logger, upgrader, ports, now, warn },
-        options,
-      ),
-    listenFilter: (addresses) => addresses.filter(isWebTransport),
-    dialFilter: () => [],
-    dial: () => Promise.reject(new Error('the front dials nobody')),
-  })
-}
-
-function isWebTransport(address: Multiaddr): boolean {
-  const names = address.getComponents().map(({ name }) => name)
-  return /^ip[46] udp quic-v1 webtransport$/.test(names.join(' '))
+  return ({ privateKey, peerId, logger }) =>
+    listenOnly('webtransport', ({ upgrader }) => {
+      const made = { gate, addon, certificates, privateKey, peerId, logger, upgrader, ports, now, warn }
+      return new WebTransportListener(made, options)
+    })
 }
