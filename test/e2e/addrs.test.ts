@@ -6,11 +6,12 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { ensureBinary } from '#test/support/binary.ts'
 import { repositoryRoot } from '#test/support/build-once.ts'
-import { type CommandResult, runCommand } from '#test/support/command.ts'
+import { runCommand } from '#test/support/command.ts'
 import { type EdgeProcess, runEdgeToItsEnd, startEdgeProcess } from '#test/support/edge.ts'
 import { type GoServe, goBinary, startGoServe } from '#test/support/go-peer.ts'
 import { installJsIpfs, startJsIpfs } from '#test/support/js-ipfs-peer.ts'
 import { requirePeer } from '#test/support/peers.ts'
+import type { Ended } from '#test/support/process.ts'
 
 /** `kitsune addrs` on the executable, of an edge whose admin API is a socket; what it prints is pasted into real clients. */
 const haveGo = requirePeer('go')
@@ -28,7 +29,7 @@ const env = (more: Record<string, string> = {}) => ({
   KITSUNE_ADMIN_LISTEN: `unix:${socket}`,
   ...more,
 })
-const addrs = (args: string[] = [], more: Record<string, string> = {}): Promise<CommandResult> =>
+const addrs = (args: string[] = [], more: Record<string, string> = {}): Promise<Ended> =>
   runCommand(['addrs', ...args], env(more))
 
 beforeAll(async () => {

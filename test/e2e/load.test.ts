@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { protocols } from '#src/bitswap/protocol.ts'
 import { ensureBinary } from '#test/support/binary.ts'
 import { type EdgeProcess, startEdgeProcess } from '#test/support/edge.ts'
-import { type GoLoadOptions, goLoad } from '#test/support/go-load.ts'
+import { flawless, type GoLoadOptions, goLoad } from '#test/support/go-load.ts'
 import { type GoServe, goBinary, startGoServe } from '#test/support/go-peer.ts'
 import { requirePeer } from '#test/support/peers.ts'
 
@@ -32,9 +32,6 @@ const shapes: { name: string; load: Omit<GoLoadOptions, 'peer' | 'blocks' | 'blo
   },
   { name: '64 clients on mplex, one stream each', load: { clients: 64, wants: 16, muxers: 'mplex' } },
 ]
-
-/** What a run must not have. */
-const flawless = { lost: 0, wrong: 0, unfinished: 0, disconnects: 0, errors: 0, firstError: null }
 
 describe.skipIf(!requirePeer('go')).each(['source', 'binary'] as const)('load on an edge from %s', (from) => {
   for (const size of sizes) {

@@ -1,9 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { readFileSync } from 'node:fs'
-import { ensureBinary } from '#test/support/binary.ts'
-import { type EdgeProcess, startEdgeProcess } from '#test/support/edge.ts'
-import { goLoad, startGoLoad } from '#test/support/go-load.ts'
-import { type GoServe, goBinary, goFetch, startGoServe } from '#test/support/go-peer.ts'
+import { type DoorScene, startDoorScene } from '#test/support/door-scene.ts'
+import { flawless, goLoad, startGoLoad } from '#test/support/go-load.ts'
+import { goFetch } from '#test/support/go-peer.ts'
 import { requirePeer } from '#test/support/peers.ts'
 import { startHalfOpenRelay, startQuicDialler } from '#test/support/quic-client.ts'
 import { seededFileDigest } from '#test/support/seeded-content.ts'
@@ -13,36 +11,24 @@ const mebibyte = 1024 * 1024
 const fileBytes = 64 * mebibyte
 const size = { blocks: 256, blockBytes: 256 * 1024, blockSeed: 13 }
 
-/** What a run must not have. */
-const flawless = { lost: 0, wrong: 0, unfinished: 0, disconnects: 0, errors: 0, firstError: null }
-
 describe.skipIf(!requirePeer('go'))('QUIC', () => {
-  let backend: GoServe
-  let edge: EdgeProcess
+  let scene: DoorScene
+  let backend: DoorScene['backend']
+  let edge: DoorScene['edge']
   let peer = ''
+  const residentBytes = (): number => scene.residentBytes()
 
   beforeAll(async () => {
-    await Promise.all([goBinary(), ensureBinary()])
-    backend = await startGoServe({ fileBytes, fileSeed: 51, ...size })
-    edge = await startEdgeProcess({
-      from: 'binary',
-      backends: [backend.rpc],
-      env: {
-        KITSUNE_LISTEN: '/ip4/127.0.0.1/tcp/0,/ip4/127.0.0.1/udp/0/quic-v1',
-        KITSUNE_CLIENT_BUFFER: '4MiB',
-      },
+    scene = await startDoorScene('/ip4/127.0.0.1/udp/0/quic-v1', '/quic-v1/', {
+      fileBytes,
+      fileSeed: 51,
+      ...size,
     })
-    await edge.untilReady()
-    const { listening } = edge.process.ready as unknown as { listening: string[] }
-    peer = listening.find((address) => address.includes('/quic-v1/')) ?? ''
+    backend = scene.backend
+    edge = scene.edge
+    peer = scene.peer
   }, 300_000)
-  afterAll(async () => {
-    await edge?.stop()
-    await backend?.stop()
-  })
-
-  const residentBytes = (): number =>
-    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${edge.process.pid}/status`, 'utf8'))?.[1]) * 1024
+  afterAll(() => scene?.stop())
 
   test('64 MiB by boxo are what they were', async () => {
     const { sha256 } = await goFetch({ peer, cid: backend.root ?? '' })

@@ -11,7 +11,13 @@ import { join } from 'node:path'
 import { ensureBinary } from '#test/support/binary.ts'
 import { repositoryRoot } from '#test/support/build-once.ts'
 import { type EdgeMetrics, parseEdgeMetrics } from '#test/support/edge-metrics.ts'
-import { type ProcessLine, startProcess, type TestProcess } from '#test/support/process.ts'
+import {
+  type Ended,
+  type ProcessLine,
+  startProcess,
+  type TestProcess,
+  untilEnded,
+} from '#test/support/process.ts'
 
 /** What runs: the sources on Bun or on Deno, or the compiled executable. */
 export type EdgeForm = 'source' | 'binary' | 'deno'
@@ -125,36 +131,16 @@ export async function startEdgeProcess(options: EdgeProcessOptions): Promise<Edg
   return edge
 }
 
-/** What became of a start that was to fail. */
-export interface FailedStart {
-  /** The exit code, or the signal that ended it. */
-  readonly outcome: number | string
-  readonly stdout: string
-  readonly stderr: string
-}
-
 /** Runs an edge that is not expected to live; after `timeoutMs` it is killed, and the outcome is SIGKILL. */
 export async function runEdgeToItsEnd(options: {
   readonly from?: EdgeForm
   readonly env: Readonly<Record<string, string | undefined>>
   readonly timeoutMs?: number
-}): Promise<FailedStart> {
+}): Promise<Ended> {
   const { command, args } = await edgeCommand(options.from ?? 'source')
   const child = spawn(command, args, { env: { ...process.env, ...edgeEnvironment(options.env) } })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text
-  })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text
-  })
   const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 15_000)
-  const outcome = await new Promise<number | string>((resolve) => {
-    child.once('close', (code, signal) => resolve(code ?? signal ?? 'unknown'))
-  })
-  clearTimeout(timer)
-  return { outcome, stdout, stderr }
+  return untilEnded(child).finally(() => clearTimeout(timer))
 }
 
 /** Asks again and again until the answer is right, without hammering; rejects after `timeoutMs`. */

@@ -89,6 +89,16 @@ export interface GoLoadResult {
   readonly maxRssBytes: number
 }
 
+/** What a run must not have. */
+export const flawless = {
+  lost: 0,
+  wrong: 0,
+  unfinished: 0,
+  disconnects: 0,
+  errors: 0,
+  firstError: null,
+} as const
+
 /** A running load run. Its process tells `{ event: 'progress', blocks, wanted, lost, errors, seconds }` 4 times a second. */
 export interface GoLoad {
   readonly process: TestProcess

@@ -1,50 +1,24 @@
 /**
  * A load balancer in a few lines: passes connections on, with whatever a test wants said in front of them.
  */
-import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-
-/** A running one; `stop` ends what it carries as well. */
-export interface LoadBalancer {
-  readonly port: number
-  stop(): Promise<void>
-}
+import { connect } from 'node:net'
+import { type SocketRelay, startSocketRelay } from '#test/support/socket-relay.ts'
 
 /** Passes connections to 127.0.0.1 on to `port`; `rewrite` makes of the first bytes of each what is sent instead. */
-export async function startLoadBalancer(
+export function startLoadBalancer(
   port: number,
   rewrite: (first: Buffer) => Uint8Array,
-): Promise<LoadBalancer> {
-  const open = new Set<Socket>()
-  const server = createServer((client) => {
-    const backend = connect(port, '127.0.0.1')
-    for (const [from, to] of [
-      [client, backend],
-      [backend, client],
-    ] as const) {
-      open.add(from)
-      from.setNoDelay(true)
-      from.on('error', () => {})
-      from.once('close', () => {
-        open.delete(from)
-        to.destroy()
+): Promise<SocketRelay> {
+  return startSocketRelay(
+    () => connect(port, '127.0.0.1'),
+    (client, backend) => {
+      client.setNoDelay(true)
+      backend.setNoDelay(true)
+      client.once('data', (first) => {
+        backend.write(rewrite(first))
+        client.pipe(backend)
       })
-    }
-    client.once('data', (first) => {
-      backend.write(rewrite(first))
-      client.pipe(backend)
-    })
-    backend.pipe(client)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return {
-    port: (server.address() as AddressInfo).port,
-    async stop() {
-      const closed = once(server, 'close')
-      server.close()
-      for (const socket of open) socket.destroy()
-      await closed
+      backend.pipe(client)
     },
-  }
+  )
 }

@@ -5,8 +5,9 @@
  * watches its stdin ends with the test process even when nobody calls `stop()`. Memory is bounded by
  * `maxLines` and `maxLogBytes`; the oldest goes first.
  */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 
 const maxLines = 20_000
 const maxLogBytes = 64 * 1024
@@ -146,4 +147,30 @@ function parseLine(text: string): ProcessLine {
     // not JSON: kept as text
   }
   return { text }
+}
+
+/** What a child that ends by itself left behind. */
+export interface Ended {
+  /** The exit code, or the signal that ended it. */
+  readonly outcome: number | string
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Resolves when a child that was just started has ended. */
+export async function untilEnded(
+  child: ChildProcess & { readonly stdout: Readable; readonly stderr: Readable },
+): Promise<Ended> {
+  let stdout = ''
+  let stderr = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  const outcome = await new Promise<number | string>((resolve) => {
+    child.once('close', (code, signal) => resolve(code ?? signal ?? 'unknown'))
+  })
+  return { outcome, stdout, stderr }
 }

@@ -7,6 +7,7 @@ import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import type { Libp2p } from 'libp2p'
 import { createLaneHost } from '#src/p2p/host.ts'
 import type { SocketConnection } from '#src/p2p/tcp/socket-connection.ts'
+import { flood, readFrom, untilStill } from '#test/support/flood.ts'
 import { type Handshake, startTlsHost, type TlsHost, wellShaken } from '#test/support/tls-host.ts'
 import { echoed, startFront, until } from './front-under-test.ts'
 
@@ -115,35 +116,21 @@ test('a backend that goes away ends the connection, and so does the lane', async
 
 test('a lane that does not read makes the backend wait', async () => {
   const { node: host, address } = await backend(wellShaken)
-  const piece = new Uint8Array(65_536)
-  let sent = 0
+  let sent = (): number => 0
   await host.handle('/flood/1', (stream) => {
-    const send = (): void => {
-      for (let more = true; more && stream.status === 'open'; sent += piece.length) more = stream.send(piece)
-    }
-    stream.addEventListener('drain', send)
-    send()
+    sent = flood(stream)
   })
   const node = await lane()
   const connection = await node.dial(address)
   const stream = await connection.newStream('/flood/1')
-  let read = 0
-  stream.addEventListener('message', ({ data }) => {
-    read += data.byteLength
-  })
-  await until(() => read > 1024 * 1024)
+  const read = readFrom(stream)
+  await until(() => read() > 1024 * 1024)
   const { socket } = (connection as unknown as { maConn: SocketConnection }).maConn
   socket.pause()
-  let before = -1
-  let turns = 0
-  await until(() => {
-    turns = sent === before ? turns + 1 : 0
-    before = sent
-    return turns === 20
-  })
-  const whilePaused = read
-  expect(sent - whilePaused).toBeLessThan(16 * 1024 * 1024)
+  await untilStill(() => sent(), 20)
+  const whilePaused = read()
+  expect(sent() - whilePaused).toBeLessThan(16 * 1024 * 1024)
   socket.resume()
-  await until(() => read > whilePaused + 4 * 1024 * 1024)
+  await until(() => read() > whilePaused + 4 * 1024 * 1024)
   stream.abort(new Error('enough'))
 })

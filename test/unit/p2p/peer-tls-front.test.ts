@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from 'bun:test'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net'
+import { connect as connectTcp, type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { type ConnectionOptions, connect as connectTls, TLSSocket } from 'node:tls'
 import { yamux } from '@chainsafe/libp2p-yamux'
@@ -15,6 +15,8 @@ import { createLibp2p, type Libp2p } from 'libp2p'
 import { makeCertificate } from '#src/p2p/peer-tls/peer-certificate.ts'
 import { securityOf } from '#src/p2p/security.ts'
 import { quickTcp } from '#src/p2p/tcp/tcp.ts'
+import { flood, readFrom, untilStill } from '#test/support/flood.ts'
+import { startSocketRelay } from '#test/support/socket-relay.ts'
 import { echoed, type FrontUnderTest, startClient, startFront, until } from './front-under-test.ts'
 
 const stops: Array<() => void | Promise<void>> = []
@@ -98,24 +100,16 @@ test('Noise is answered beside it; what is left out is not spoken', async () => 
 async function narrowWay(to: Multiaddr): Promise<{ address: Multiaddr; pause(): void; resume(): void }> {
   const port = to.getComponents()[1]?.value ?? ''
   const inside = new Set<Socket>()
-  const server = createServer((outer) => {
-    const inner = connectTcp(Number(port), '127.0.0.1')
-    inside.add(inner)
-    for (const socket of [outer, inner]) {
-      socket.on('error', () => {})
-      stops.push(() => {
-        socket.destroy()
-      })
-    }
-    outer.on('data', (bytes) => inner.write(bytes))
-    inner.on('data', (bytes) => outer.write(bytes))
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  stops.push(() => {
-    server.close()
-  })
-  const address = multiaddr(to.toString().replace(port, String((server.address() as AddressInfo).port)))
+  const relay = await startSocketRelay(
+    () => connectTcp(Number(port), '127.0.0.1'),
+    (outer, inner) => {
+      inside.add(inner)
+      outer.on('data', (bytes) => inner.write(bytes))
+      inner.on('data', (bytes) => outer.write(bytes))
+    },
+  )
+  stops.push(() => relay.stop())
+  const address = multiaddr(to.toString().replace(port, String(relay.port)))
   const all = (action: 'pause' | 'resume') => (): void => {
     for (const socket of inside) socket[action]()
   }
@@ -124,39 +118,22 @@ async function narrowWay(to: Multiaddr): Promise<{ address: Multiaddr; pause(): 
 
 test.each(doors)('a client by %s that does not read makes the front wait', async (over) => {
   const { front: host, [over]: to } = await front()
-  const piece = new Uint8Array(65_536)
-  let sent = 0
+  let sent = (): number => 0
   await host.node.handle('/flood/1', (stream) => {
-    const send = (): void => {
-      while (stream.writeStatus === 'writable' && sent < 400 * 1024 * 1024) {
-        sent += piece.length
-        if (!stream.send(piece)) return
-      }
-    }
-    stream.addEventListener('drain', send)
-    send()
+    sent = flood(stream)
   })
   const way = await narrowWay(to)
   // mplex has no windows: what is not taken off the socket is all that makes anybody wait.
   const client = await tlsClient(mplex())
   const stream = await (await client.dial(way.address)).newStream('/flood/1')
-  let read = 0
-  stream.addEventListener('message', ({ data }) => {
-    read += data.byteLength
-  })
-  await until(() => read > 1024 * 1024)
+  const read = readFrom(stream)
+  await until(() => read() > 1024 * 1024)
   way.pause()
-  let before = -1
-  let turns = 0
-  await until(() => {
-    turns = sent === before ? turns + 1 : 0
-    before = sent
-    return turns === 50
-  })
-  const whilePaused = read
-  expect(sent - whilePaused).toBeLessThan(16 * 1024 * 1024)
+  await untilStill(() => sent())
+  const whilePaused = read()
+  expect(sent() - whilePaused).toBeLessThan(16 * 1024 * 1024)
   way.resume()
-  await until(() => read > whilePaused + 4 * 1024 * 1024)
+  await until(() => read() > whilePaused + 4 * 1024 * 1024)
   stream.abort(new Error('enough'))
 })
 

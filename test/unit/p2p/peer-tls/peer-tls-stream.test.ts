@@ -9,6 +9,7 @@ import { peerTls } from '#src/p2p/peer-tls/peer-tls.ts'
 import { swarmKeyProtector } from '#src/p2p/swarm-key/protector.ts'
 import { keystreams } from '#src/p2p/swarm-key/xsalsa20.ts'
 import { TcpConnection } from '#src/p2p/tcp/tcp-connection.ts'
+import { flood, readFrom, untilStill } from '#test/support/flood.ts'
 import { until } from '#test/unit/p2p/front-under-test.ts'
 
 /** TLS on top of a stream of a private network, on top of TCP: as deep as it gets. */
@@ -76,68 +77,35 @@ async function pair(): Promise<[MessageStream, MessageStream]> {
   return [inbound.connection, outbound.connection]
 }
 
-/** Sends as long as it may, and whenever it may again; returns how much was taken. */
-function flood(stream: MessageStream): () => number {
-  const piece = new Uint8Array(65_536)
-  let sent = 0
-  const send = (): void => {
-    while (stream.status === 'open' && sent < 512 * 1024 * 1024) {
-      sent += piece.length
-      if (!stream.send(piece)) return
-    }
-  }
-  stream.addEventListener('drain', send)
-  send()
-  return () => sent
-}
-
 test('a paused reader makes the writer wait, and misses nothing when it goes on', async () => {
   const [inbound, outbound] = await pair()
-  let read = 0
-  inbound.addEventListener('message', ({ data }) => {
-    read += data.byteLength
-  })
+  const read = readFrom(inbound)
   inbound.pause()
   const sent = flood(outbound)
-  let before = -1
-  let turns = 0
-  await until(() => {
-    turns = sent() === before ? turns + 1 : 0
-    before = sent()
-    return turns === 50
-  })
+  await untilStill(sent)
   expect(sent()).toBeLessThan(16 * 1024 * 1024)
-  expect(read).toBe(0)
+  expect(read()).toBe(0)
   inbound.resume()
-  await until(() => read > 64 * 1024 * 1024, 20_000)
+  await until(() => read() > 64 * 1024 * 1024, 20_000)
   inbound.abort(new Error('enough'))
 }, 30_000)
 
 test('both may send at once without end and neither waits for ever', async () => {
   const ends = await pair()
-  const read = ends.map((stream) => {
-    const counted = { bytes: 0 }
-    stream.addEventListener('message', ({ data }) => {
-      counted.bytes += data.byteLength
-    })
-    flood(stream)
-    return counted
-  })
-  await until(() => read.every(({ bytes }) => bytes > 64 * 1024 * 1024), 20_000)
+  const counts = ends.map((stream) => readFrom(stream))
+  for (const end of ends) flood(end)
+  await until(() => counts.every((read) => read() > 64 * 1024 * 1024), 20_000)
   for (const end of ends) end.abort(new Error('enough'))
 }, 30_000)
 
 test('what was sent before the close arrives, and an abort ends the other side', async () => {
   const [inbound, outbound] = await pair()
-  let read = 0
-  inbound.addEventListener('message', ({ data }) => {
-    read += data.byteLength
-  })
+  const read = readFrom(inbound)
   outbound.send(new Uint8Array(3 * 1024 * 1024))
   outbound.send(new Uint8Array(5))
   await outbound.close()
   await until(() => inbound.status !== 'open')
-  expect(read).toBe(3 * 1024 * 1024 + 5)
+  expect(read()).toBe(3 * 1024 * 1024 + 5)
   const [other, aborting] = await pair()
   aborting.abort(new Error('enough'))
   await until(() => other.status !== 'open')

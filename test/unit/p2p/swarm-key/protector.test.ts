@@ -16,6 +16,7 @@ import type { SecurityProtocol } from '#src/config/schema-security.ts'
 import { formatSwarmKey } from '#src/config/swarm-key.ts'
 import { createLaneHost } from '#src/p2p/host.ts'
 import { nativeNoise } from '#src/p2p/noise/noise.ts'
+import { flood, readFrom, untilStill } from '#test/support/flood.ts'
 import { echoed, type FrontUnderTest, startClient, startFront, until } from '../front-under-test.ts'
 
 const stops: Array<() => void | Promise<void>> = []
@@ -197,37 +198,20 @@ test('who says nothing, or a little, is held no longer than any half-open connec
 
 test('a client that does not read makes the front wait', async () => {
   const { front: host, tcp: address } = await front()
-  const piece = new Uint8Array(65_536)
-  let sent = 0
+  let sent = (): number => 0
   await host.node.handle('/flood/1', (stream) => {
-    const send = (): void => {
-      while (stream.writeStatus === 'writable' && sent < 512 * 1024 * 1024) {
-        sent += piece.length
-        if (!stream.send(piece)) return
-      }
-    }
-    stream.addEventListener('drain', send)
-    send()
+    sent = flood(stream)
   })
   // mplex has no windows: what is not taken off the socket is all that makes anybody wait.
   const client = await jsPeer(swarmKey, mplex())
   const connection = await client.dial(address)
   const stream = await connection.newStream('/flood/1')
-  let read = 0
-  stream.addEventListener('message', ({ data }) => {
-    read += data.byteLength
-  })
-  await until(() => read > 512 * 1024)
+  const read = readFrom(stream)
+  await until(() => read() > 512 * 1024)
   const { maConn } = connection as unknown as { maConn: { socket: { pause(): void } } }
   maConn.socket.pause()
-  let before = -1
-  let turns = 0
-  await until(() => {
-    turns = sent === before ? turns + 1 : 0
-    before = sent
-    return turns === 50
-  })
-  expect(sent - read).toBeLessThan(16 * 1024 * 1024)
+  await untilStill(() => sent())
+  expect(sent() - read()).toBeLessThan(16 * 1024 * 1024)
 })
 
 test('a dial that is given up says nothing of keys, then or later', async () => {

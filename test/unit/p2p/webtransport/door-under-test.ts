@@ -1,6 +1,5 @@
 import { afterEach } from 'bun:test'
 import { createSocket } from 'node:dgram'
-import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -181,11 +180,3 @@ export const opens = (it: Door, trusted: string): Promise<boolean> =>
   )
 
 export const ended = (session: WebTransport): Promise<void> => session.closed.then(() => {}).catch(() => {})
-
-/** How many sockets are bound to a UDP port. */
-export function socketsOn(port: number): number {
-  const hex = port.toString(16).toUpperCase().padStart(4, '0')
-  return readFileSync('/proc/net/udp', 'utf8')
-    .split('\n')
-    .filter((line) => line.includes(`:${hex} `)).length
-}

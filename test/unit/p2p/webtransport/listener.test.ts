@@ -11,8 +11,9 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { Gate } from '#src/p2p/door/gater.ts'
 import { connectionsByTransport } from '#src/p2p/host.ts'
 import { webTransportDoor } from '#src/p2p/webtransport/transport.ts'
+import { socketsOn } from '#test/support/udp-sockets.ts'
 import { until } from '#test/unit/p2p/front-under-test.ts'
-import { client, door, echoed, freeUdpPort, socketsOn, whenDone } from './door-under-test.ts'
+import { client, door, echoed, freeUdpPort, whenDone } from './door-under-test.ts'
 
 // Once in some fifty bulk streams quiche forgets the end of one, on either side: see "Learned on the way".
 const bulk = { retry: 2, timeout: 10_000 }

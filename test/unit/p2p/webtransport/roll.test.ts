@@ -6,8 +6,9 @@ import type { Libp2p } from 'libp2p'
 import type { NativeServer, Rwebtransport } from '#src/p2p/webtransport/addon.ts'
 import { clockSkewMs, validMs } from '#src/p2p/webtransport/certificate.ts'
 import { poll } from '#test/support/edge.ts'
+import { socketsOn } from '#test/support/udp-sockets.ts'
 import { until } from '#test/unit/p2p/front-under-test.ts'
-import { client, door, echoed, freeUdpPort, opens, socketsOn } from './door-under-test.ts'
+import { client, door, echoed, freeUdpPort, opens } from './door-under-test.ts'
 
 for (const [how, sharePort] of [
   ['cannot share a port', () => undefined],
