@@ -1,5 +1,6 @@
 /** Streams that are sent to without end, to see who makes whom wait. */
 import type { MessageStream } from '@libp2p/interface'
+import type { MuxedConnection } from '#src/mux/short-way.ts'
 import { until } from '#test/unit/p2p/front-under-test.ts'
 
 const mostBytes = 512 * 1024 * 1024
@@ -8,8 +9,10 @@ const mostBytes = 512 * 1024 * 1024
 export function flood(stream: MessageStream): () => number {
   const piece = new Uint8Array(65_536)
   let sent = 0
+  // Open, a stream may be closing already.
+  const writable = (): boolean => (stream as MuxedConnection).writeStatus === 'writable'
   const send = (): void => {
-    while (stream.status === 'open' && sent < mostBytes) {
+    while (writable() && sent < mostBytes) {
       sent += piece.length
       if (!stream.send(piece)) return
     }
