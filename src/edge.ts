@@ -2,6 +2,7 @@ import { publicKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { Libp2p } from 'libp2p'
 import type { AdminListen } from '#src/config/addresses.ts'
 import type { Config } from '#src/config/config.ts'
+import { startHash } from '#src/content/digest.ts'
 import { createRelay, preloadBy } from '#src/edge-core.ts'
 import {
   checkAnnounced,
@@ -72,7 +73,7 @@ export async function startEdge(config: Config, options: EdgeOptions): Promise<R
   })
   const gate = new Gate({ refused: (reason) => relay.counters.refusedClient[reason]++ }, config)
   const hosts = await createLaneHosts(config, options, log, relay)
-  const pool = new BackendPool(config.backends, { relay, hosts, log, preload: preloadBy(config) })
+  const pool = new BackendPool(config.backends, { relay, hosts, log, startHash, preload: preloadBy(config) })
   const certificates = createCertificates(config, log)
   const frontHost = await createFrontHost({
     privateKey: identity.privateKey,

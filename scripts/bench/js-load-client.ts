@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import type { Connection, Stream } from '@libp2p/interface'
 import type { Message } from '#src/bitswap/message.ts'
+import { joined } from '#src/util/pieces.ts'
 import { writeAll } from '#test/support/bitswap-host.ts'
 import { rawFrame } from '#test/support/raw-message.ts'
 
@@ -84,7 +85,8 @@ export class JsLoadClient {
   }
 
   receive({ blocks }: Message): void {
-    for (const { bytes } of blocks) {
+    for (const block of blocks) {
+      const bytes = joined(block.bytes)
       const index = this.#targets.byDigest.get(createHash('sha256').update(bytes).digest('base64'))
       const since = index === undefined ? undefined : this.#pending.get(index)
       if (index === undefined) this.wrong++

@@ -1,5 +1,6 @@
 import { maxBlockBytes } from '#src/bitswap/protocol.ts'
 import { type Cursor, readVarint } from '#src/util/bytes.ts'
+import type { Body } from '#src/util/pieces.ts'
 
 /**
  * Reading of Bitswap messages (the protobuf of the Bitswap 1.2.0 specification), straight from the frame:
@@ -22,7 +23,9 @@ export interface WantEntry {
 export interface BlockEntry {
   /** What comes before the digest in the CID; undefined in Bitswap 1.0. */
   readonly prefix: Uint8Array | undefined
-  readonly bytes: Uint8Array
+  readonly bytes: Body
+  /** By the hash function that the prefix names, one character per byte, if somebody has hashed the bytes. */
+  readonly digest?: string
 }
 
 export interface PresenceEntry {
@@ -73,7 +76,7 @@ export function decodeMessage(frame: Uint8Array): Message | MessageFault {
       } else if (field === 3) {
         const block = readBlock(frame, cursor, end)
         if (block === undefined) return 'malformed'
-        if (block.bytes.length > maxBlockBytes) return 'block-too-big'
+        if (block.bytes.byteLength > maxBlockBytes) return 'block-too-big'
         blocks.push(block)
       } else {
         const presence = readPresence(frame, cursor, end)

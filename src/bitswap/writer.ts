@@ -1,6 +1,7 @@
 import type { CidKey } from '#src/bitswap/cid.ts'
 import type { Version } from '#src/bitswap/protocol.ts'
 import { varintLength, writeKey, writeVarint } from '#src/util/bytes.ts'
+import { type Body, eachPiece, joined } from '#src/util/pieces.ts'
 
 /**
  * Writing of Bitswap messages as frames (a length, then the protobuf), as the pieces that a stream sends:
@@ -13,7 +14,7 @@ import { varintLength, writeKey, writeVarint } from '#src/util/bytes.ts'
 export interface OutgoingBlock {
   /** What comes before the digest in the CID that the peer asked by, one character per byte. */
   readonly prefix: string
-  readonly bytes: Uint8Array
+  readonly bytes: Body
 }
 
 /** A want or a cancel on its way to a peer. */
@@ -40,7 +41,7 @@ export function encodeAnswers(
   for (const block of blocks) {
     const length = bare ? blockLength(block) : fieldLength(payloadLength(block))
     size += length
-    copied += block.bytes.length < inlineBytes ? length : length - block.bytes.length
+    copied += block.bytes.byteLength < inlineBytes ? length : length - block.bytes.byteLength
   }
   const buffer = new Uint8Array(varintLength(size) + copied)
   const pieces: Uint8Array[] = []
@@ -56,12 +57,13 @@ export function encodeAnswers(
       at = writeKey(buffer, writeVarint(buffer, at, block.prefix.length), block.prefix)
       buffer[at++] = 0x12
     }
-    at = writeVarint(buffer, at, block.bytes.length)
-    if (block.bytes.length < inlineBytes) {
-      buffer.set(block.bytes, at)
-      at += block.bytes.length
+    at = writeVarint(buffer, at, block.bytes.byteLength)
+    if (block.bytes.byteLength < inlineBytes) {
+      buffer.set(joined(block.bytes), at)
+      at += block.bytes.byteLength
     } else {
-      pieces.push(buffer.subarray(from, at), block.bytes)
+      pieces.push(buffer.subarray(from, at))
+      eachPiece(block.bytes, (piece) => pieces.push(piece))
       from = at
     }
   }
@@ -109,11 +111,11 @@ function fieldLength(length: number): number {
 }
 
 function blockLength(block: OutgoingBlock): number {
-  return fieldLength(block.bytes.length)
+  return fieldLength(block.bytes.byteLength)
 }
 
 function payloadLength(block: OutgoingBlock): number {
-  return fieldLength(block.prefix.length) + fieldLength(block.bytes.length)
+  return fieldLength(block.prefix.length) + fieldLength(block.bytes.byteLength)
 }
 
 /** HAVE is the default of its field, so it is not written. */

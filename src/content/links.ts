@@ -5,6 +5,7 @@ import { CID } from 'multiformats/cid'
 import { identity } from 'multiformats/hashes/identity'
 import { codecs } from '#src/bitswap/cid.ts'
 import { toKey } from '#src/util/bytes.ts'
+import { type Body, joined } from '#src/util/pieces.ts'
 
 /**
  * The links of a verified block, for codecs that have them. A block that does not decode has none: it is
@@ -18,8 +19,12 @@ const maxInlineBytes = 128
 const mostNested = 3
 
 /** Returns the multihashes (one character per byte) that a block links to, at most `limit` of them. */
-export function linksOf(codec: number, bytes: Uint8Array, limit: number): readonly string[] {
-  return linksAt(codec, bytes, limit, 0)
+export function linksOf(codec: number, block: Body, limit: number): readonly string[] {
+  return hasLinks(codec) ? linksAt(codec, joined(block), limit, 0) : []
+}
+
+function hasLinks(codec: number): boolean {
+  return codec === codecs.dagPb || codec === codecs.dagCbor || codec === codecs.dagJson
 }
 
 function linksAt(codec: number, bytes: Uint8Array, limit: number, nested: number): readonly string[] {

@@ -2,6 +2,7 @@ import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import type { Ping } from '@libp2p/ping'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Libp2p } from 'libp2p'
+import type { StartHash } from '#src/bitswap/block.ts'
 import { protocols } from '#src/bitswap/protocol.ts'
 import { serveQuickly } from '#src/mux/serve-quickly.ts'
 import type { BackendAddress, Target } from '#src/p2p/backend-address.ts'
@@ -25,6 +26,8 @@ export interface LaneConnectionDeps {
   readonly relay: Relay
   readonly address: BackendAddress
   readonly log: Log
+  /** Hashes what comes while it comes. */
+  readonly startHash: StartHash
   /** A number in [0, 1). */
   readonly random: () => number
 }
@@ -125,6 +128,7 @@ export class LaneConnection {
       refuse: (reason) => peer.refuse(reason),
       maxStreams,
       maxHeldBytes,
+      startHash: this.#deps.startHash,
     })
     const inbound = this.#inbound
     serveQuickly(connection, protocols, (stream) => inbound.add(stream))

@@ -1,23 +1,34 @@
+import { Gathering } from '#src/util/pieces.ts'
+
+/** A long frame on its way: takes its bytes as they come. */
+export interface LongFrame {
+  add(piece: Uint8Array): void
+}
+
 /**
  * Cuts a byte stream into frames: a varint length, then that many bytes.
  *
- * Invariant: a frame that came in one piece is a view of it; any other is copied once, when it is whole.
- * Memory: the bytes received of the frame that is not whole yet, at most `maxBytes`, however small the
- * pieces they came in.
+ * Invariant: a frame that came in one piece is a view of it. Of others, long ones are handed on piece by piece where
+ * somebody takes them so, and all else is copied once, when it is whole. Memory: the bytes received of the frame that is not
+ * whole yet, at most `maxBytes`, however small the pieces they came in.
  */
-export class FrameReader {
+export class FrameReader<Long extends LongFrame = never> {
   readonly #maxBytes: number
+  readonly #beginLong: (() => Long) | undefined
   #length = 0
   #scale = 1
   #inBody = false
-  #parts: Uint8Array[] = []
   #held = 0
+  #short: Gathering | undefined
+  #long: Long | undefined
 
-  constructor(maxBytes: number) {
+  /** `beginLong` is called when a long frame has begun; what it returns is the frame when that is whole. */
+  constructor(maxBytes: number, beginLong?: () => Long) {
     this.#maxBytes = maxBytes
+    this.#beginLong = beginLong
   }
 
-  /** Bytes held of a frame that is not whole. */
+  /** Bytes received of a frame that is not whole. */
   get held(): number {
     return this.#held
   }
@@ -28,7 +39,7 @@ export class FrameReader {
   }
 
   /** Takes bytes and calls `frame` for each frame they complete; false when a frame is too large. */
-  push(bytes: Uint8Array, frame: (bytes: Uint8Array) => void): boolean {
+  push(bytes: Uint8Array, frame: (frame: Uint8Array | Long) => void): boolean {
     let at = 0
     while (at < bytes.length) {
       if (!this.#inBody) {
@@ -40,51 +51,40 @@ export class FrameReader {
         this.#inBody = true
       }
       const missing = this.#length - this.#held
-      const part = bytes.subarray(at, at + missing)
-      at += part.length
-      if (part.length < missing) {
-        this.#keep(part)
+      const piece = bytes.subarray(at, at + missing)
+      at += piece.length
+      if (piece.length < missing) {
+        this.#keep(piece)
         return true
       }
-      const whole = this.#held === 0 ? part : this.#join(part)
+      const whole = this.#held === 0 ? piece : this.#complete(piece)
       this.#reset()
       frame(whole)
     }
     return true
   }
 
-  #keep(part: Uint8Array): void {
-    if (part.length === 0) return
-    // A small view would keep a large buffer.
-    this.#parts.push(part.length < smallPartBytes ? new Uint8Array(part) : part)
-    this.#held += part.length
-    // Each part has its own overhead, and keeps the buffer it is a view of.
-    if (this.#parts.length >= maxParts) this.#parts = [concat(this.#parts, this.#held)]
+  #keep(piece: Uint8Array): void {
+    if (piece.length === 0) return
+    if (this.#held === 0 && this.#length >= longBytes) this.#long = this.#beginLong?.()
+    if (this.#long === undefined) this.#short ??= new Gathering()
+    ;(this.#long ?? this.#short)?.add(piece)
+    this.#held += piece.length
   }
 
-  #join(last: Uint8Array): Uint8Array {
-    this.#parts.push(last)
-    return concat(this.#parts, this.#length)
+  #complete(last: Uint8Array): Uint8Array | Long {
+    this.#keep(last)
+    return this.#long ?? (this.#short as Gathering).joined()
   }
 
   #reset(): void {
     this.#length = 0
     this.#scale = 1
     this.#inBody = false
-    this.#parts = []
     this.#held = 0
+    this.#short = undefined
+    this.#long = undefined
   }
 }
 
-const maxParts = 1024
-const smallPartBytes = 4096
-
-function concat(parts: readonly Uint8Array[], length: number): Uint8Array {
-  const whole = Buffer.allocUnsafeSlow(length)
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
-}
+const longBytes = 32 * 1024

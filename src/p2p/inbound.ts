@@ -1,4 +1,6 @@
 import type { Stream } from '@libp2p/interface'
+import { Assembly } from '#src/bitswap/assembly.ts'
+import type { StartHash } from '#src/bitswap/block.ts'
 import { decodeMessage, type Message } from '#src/bitswap/message.ts'
 import { maxMessageBytes } from '#src/bitswap/protocol.ts'
 import { readBy } from '#src/mux/short-way.ts'
@@ -21,13 +23,15 @@ export interface InboundOptions {
   readonly refuse: (reason: RefusalReason) => void
   readonly maxStreams: number
   readonly maxHeldBytes: number
+  /** Hashes large blocks while they come; where all that comes is hashed anyway. */
+  readonly startHash?: StartHash
 }
 
 /** A message that is begun and then left for this long is given up. */
 const idleMs = 30_000
 
 interface Reading {
-  readonly frames: FrameReader
+  readonly frames: FrameReader<Assembly>
   heardMs: number
 }
 
@@ -44,7 +48,8 @@ export class Inbound {
   /** Reads a stream until it ends. */
   add(stream: Stream): void {
     if (this.#streams.size >= this.#options.maxStreams) this.#dropOldest()
-    const reading: Reading = { frames: new FrameReader(maxMessageBytes), heardMs: performance.now() }
+    const frames = new FrameReader(maxMessageBytes, () => new Assembly(this.#options.startHash))
+    const reading: Reading = { frames, heardMs: performance.now() }
     this.#streams.set(stream, reading)
     // Not before all of it is read: what is unread in a stream that both have closed is not delivered.
     stream.addEventListener('end', () => closeSoon(stream), { once: true })
@@ -76,9 +81,9 @@ export class Inbound {
     if (!fits || this.#heldBytes > this.#options.maxHeldBytes) this.#reset(stream, 'message-too-big')
   }
 
-  #frame(stream: Stream, frame: Uint8Array): void {
-    if (!this.#streams.has(stream) || frame.length === 0) return
-    const message = decodeMessage(frame)
+  #frame(stream: Stream, frame: Uint8Array | Assembly): void {
+    if (!this.#streams.has(stream)) return
+    const message = frame instanceof Assembly ? frame.finish() : decodeMessage(frame)
     if (typeof message === 'string') return this.#reset(stream, message)
     const delayMs = this.#options.receive(message)
     if (delayMs > 0) this.#pause(delayMs)

@@ -1,5 +1,6 @@
 import type { Libp2p } from 'libp2p'
 import { CID } from 'multiformats/cid'
+import type { StartHash } from '#src/bitswap/block.ts'
 import { maxBlockBytes, protocols } from '#src/bitswap/protocol.ts'
 import type { BackendConfig } from '#src/config/config.ts'
 import { LaneConnection } from '#src/p2p/back.ts'
@@ -26,6 +27,7 @@ export interface PoolDeps {
   /** One host per lane, each with an identity of its own, shared by all backends. */
   readonly hosts: readonly Libp2p[]
   readonly log: Log
+  readonly startHash: StartHash
   /** Returns what a backend can be told of preload; nothing where that is off. */
   readonly preload: (config: BackendConfig & { kind: 'rpc' }) => Pick<BackendRpc, 'refs' | 'keep'>
 }

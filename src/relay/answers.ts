@@ -8,6 +8,7 @@ import type { Counters } from '#src/relay/counters.ts'
 import { maxNegatives } from '#src/relay/outbox.ts'
 import type { Clock, LinksOf } from '#src/relay/ports.ts'
 import type { Whereabouts } from '#src/relay/whereabouts.ts'
+import { type Body, copyOf, keptBytes } from '#src/util/pieces.ts'
 
 /**
  * What clients are told, and what is remembered of a block that came.
@@ -41,13 +42,13 @@ export class Answers {
   }
 
   /** Answers a want with its block: sent, or HAVE if only that was wanted and the block is not small. */
-  block(want: ClientWant, bytes: Uint8Array): void {
+  block(want: ClientWant, bytes: Body): void {
     if (want.answered !== undefined) return want.answered(true)
     const { client } = want
     const { counters, buffers, clock } = this.#deps
-    if (!want.block && bytes.length > smallBlockBytes) return this.have(want)
-    client.sawBlock(bytes.length)
-    if (!buffers.fits(client.outbox.bytes, bytes.length)) {
+    if (!want.block && bytes.byteLength > smallBlockBytes) return this.have(want)
+    client.sawBlock(bytes.byteLength)
+    if (!buffers.fits(client.outbox.bytes, bytes.byteLength)) {
       counters.deferredBlocks++
       client.untell(want)
       client.enqueue(want)
@@ -55,12 +56,12 @@ export class Answers {
     }
     const nowMs = clock.now()
     this.#remove(want)
-    const pinned = client.outbox.bytes > slowReaderBytes && bytes.length * 4 < bytes.buffer.byteLength
-    client.outbox.addBlock(prefixOf(want.cid, want.multihash), pinned ? new Uint8Array(bytes) : bytes)
-    client.byteBucket.take(bytes.length, nowMs)
+    const pinned = client.outbox.bytes > slowReaderBytes && bytes.byteLength * 4 < keptBytes(bytes)
+    client.outbox.addBlock(prefixOf(want.cid, want.multihash), pinned ? copyOf(bytes) : bytes)
+    client.byteBucket.take(bytes.byteLength, nowMs)
     counters.wantsEnded.block++
     counters.blocksOut++
-    counters.bytesOut += bytes.length
+    counters.bytesOut += bytes.byteLength
     counters.wantLatencyMs.observe(nowMs - want.arrivedMs)
     client.link.wake(client.outbox.bytes >= muchBytes)
   }
@@ -87,12 +88,12 @@ export class Answers {
   }
 
   /** Remembers a verified block that a backend had: where it and what it links to are, and the block itself. */
-  learn(key: MultihashKey, codec: number, bytes: Uint8Array, backend: Backend): void {
+  learn(key: MultihashKey, codec: number, bytes: Body, backend: Backend): void {
     const { counters, cache, whereabouts, linksOf } = this.#deps
     counters.blocksIn++
-    counters.bytesIn += bytes.length
+    counters.bytesIn += bytes.byteLength
     backend.blocks++
-    backend.bytes += bytes.length
+    backend.bytes += bytes.byteLength
     whereabouts.saw(key, backend)
     for (const link of linksOf(codec, bytes, maxLinks)) whereabouts.linked(link as MultihashKey, backend)
     if (cache.enabled) cache.offer(key, bytes)

@@ -114,7 +114,7 @@ export class BackPeer {
     const { retrieval, whereabouts, digestOf } = this.#deps
     const prefix = entry.prefix === undefined ? bareBlockPrefix : parsePrefix(entry.prefix)
     if (prefix === undefined) return this.refuse('bad-cid')
-    const key = hashBlock(digestOf, prefix, entry.bytes)
+    const key = hashBlock(digestOf, prefix, entry)
     if (key === undefined) return this.refuse('unknown-hash')
     if (retrieval.block(key, prefix.codec, entry.bytes, this.#lane.backend)) return
     // A second copy, or a block that crossed our cancel, is no fault; what never was asked for is one.

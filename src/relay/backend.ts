@@ -10,6 +10,7 @@ import { type BackWant, BackWants, formsOf } from '#src/relay/preload/back-wants
 import type { KeepByRpc, RefsByRpc } from '#src/relay/preload/refs.ts'
 import type { Place } from '#src/relay/whereabouts.ts'
 import { Histogram } from '#src/util/histogram.ts'
+import type { Body } from '#src/util/pieces.ts'
 
 /** Bounds a lane below the 1,024 wants that a backend keeps per peer, cancels in flight included. */
 const laneWindow = 768
@@ -98,7 +99,7 @@ export class Backend {
   }
 
   /** Sends a block that it wants, by each CID by which it does, on the least loaded of the lanes on which it asked. */
-  supply(want: BackWant, bytes: Uint8Array): void {
+  supply(want: BackWant, bytes: Body): void {
     for (const { cid, lanes } of formsOf(want)) {
       let best: Lane | undefined
       for (const lane of this.lanes) {

@@ -1,11 +1,12 @@
 import type { MultihashKey } from '#src/bitswap/cid.ts'
+import type { Body } from '#src/util/pieces.ts'
 
 /** A block in the cache. It is in one segment at a time, between its neighbours there. */
 export interface CacheEntry {
   readonly key: MultihashKey
   /** For the frequency sketch. */
   readonly hash: number
-  bytes: Uint8Array
+  bytes: Body
   /** Memory that it keeps from being freed. */
   weight: number
   segment: CacheSegment | undefined

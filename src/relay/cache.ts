@@ -1,6 +1,7 @@
 import type { MultihashKey } from '#src/bitswap/cid.ts'
 import { type CacheEntry, CacheSegment } from '#src/relay/cache-segment.ts'
 import { FrequencySketch } from '#src/util/frequency-sketch.ts'
+import { type Body, copyOf, keptBytes } from '#src/util/pieces.ts'
 
 /**
  * The hot block cache: verified blocks by multihash, in memory. Blocks begin in a small window, by age alone. Out of it
@@ -43,7 +44,7 @@ export class BlockCache {
   }
 
   /** Returns the block, the same memory to everyone who asks, and counts that it was asked for. */
-  get(key: MultihashKey): Uint8Array | undefined {
+  get(key: MultihashKey): Body | undefined {
     const entry = this.#entries.get(key)
     if (entry === undefined) return undefined
     this.#count(entry.hash)
@@ -52,13 +53,13 @@ export class BlockCache {
   }
 
   /** Offers a block that was asked for and was not here; it is kept if it is admitted. */
-  offer(key: MultihashKey, block: Uint8Array): void {
+  offer(key: MultihashKey, block: Body): void {
     const hash = hashOf(key)
     this.#count(hash)
     const held = this.#entries.get(key)
     if (held !== undefined) return this.#touch(held)
-    if (weightOf(block.length) > this.#capacityBytes / 8) return
-    const weight = weightOf(block.buffer.byteLength)
+    if (weightOf(block.byteLength) > this.#capacityBytes / 8) return
+    const weight = weightOf(keptBytes(block))
     const entry = { key, hash, bytes: block, weight, segment: undefined, older: undefined, newer: undefined }
     if (weight > this.#window.capacityBytes) return this.#admit(entry)
     while (this.#window.freeBytes < weight) {
@@ -71,15 +72,15 @@ export class BlockCache {
 
   /** Takes an entry that is nowhere into the main part, if what it pushes out is worth less. */
   #admit(entry: CacheEntry): void {
-    const { length, buffer } = entry.bytes
+    const length = entry.bytes.byteLength
     // A small view would keep a large buffer, and any view an object for its buffer.
-    const copied = length < smallBytes || buffer.byteLength > length * 1.25 + 64
+    const copied = length < smallBytes || keptBytes(entry.bytes) > length * 1.25 + 64
     if (copied) entry.weight = weightOf(length)
     const missing = this.#probation.weight + this.#protected.weight + entry.weight - this.#mainBytes
     const victims = missing > 0 ? this.#victims(entry, missing) : []
     if (victims === undefined) return
     for (const victim of victims) this.#drop(victim)
-    if (copied) entry.bytes = new Uint8Array(entry.bytes)
+    if (copied) entry.bytes = copyOf(entry.bytes)
     this.#keep(entry, this.#probation)
   }
 

@@ -127,7 +127,7 @@ export class FrontPeer implements LedgerChanges<ClientWant> {
     // What was never asked of it is not even hashed.
     if (supplier.asks.size === 0 || !supplier.usable) return this.refuse('unwanted-block')
     const prefix = entry.prefix === undefined ? bareBlockPrefix : parsePrefix(entry.prefix)
-    const key = prefix && hashBlock(digestOf, prefix, entry.bytes)
+    const key = prefix && hashBlock(digestOf, prefix, entry)
     const ask = key && supplier.asks.get(key)
     if (ask === undefined) {
       if (key !== undefined && supplier.wasAsked(key)) return this.refuse('unwanted-block')
@@ -135,9 +135,9 @@ export class FrontPeer implements LedgerChanges<ClientWant> {
       return this.refuse('wrong-block')
     }
     counters.pulledBlocks++
-    counters.pulledBytes += entry.bytes.length
-    sourcing.delivered(ask.pull, supplier, entry.bytes.length)
-    pulls.block(ask.pull.multihash, entry.bytes, entry.bytes.length)
+    counters.pulledBytes += entry.bytes.byteLength
+    sourcing.delivered(ask.pull, supplier, entry.bytes.byteLength)
+    pulls.block(ask.pull.multihash, entry.bytes, entry.bytes.byteLength)
   }
 
   #presence(entry: PresenceEntry): void {
@@ -191,7 +191,7 @@ export class FrontPeer implements LedgerChanges<ClientWant> {
     const { cache, counters, answers } = this.#deps
     if (want.block || !cache.enabled || this.client.outbox.presences >= maxPresences) return false
     const cached = cache.get(want.multihash)
-    if (cached === undefined || cached.length <= smallBlockBytes) return false
+    if (cached === undefined || cached.byteLength <= smallBlockBytes) return false
     counters.cacheHits++
     answers.have(want)
     return true

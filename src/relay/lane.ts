@@ -7,6 +7,7 @@ import type { Buffers } from '#src/relay/buffers.ts'
 import { Outbox } from '#src/relay/outbox.ts'
 import type { Link } from '#src/relay/ports.ts'
 import { CappedMap } from '#src/util/capped-map.ts'
+import type { Body } from '#src/util/pieces.ts'
 
 /** Priorities are int32 on the wire. */
 const highestPriority = 0x7fff_ffff
@@ -97,7 +98,7 @@ export class Lane {
   }
 
   /** Sends a block that the backend wants; `prefix` is that of the CID it asked by. */
-  supply(prefix: string, bytes: Uint8Array): void {
+  supply(prefix: string, bytes: Body): void {
     this.supplies.addBlock(prefix, bytes)
     this.#link?.wake()
   }

@@ -2,6 +2,7 @@ import type { CidKey } from '#src/bitswap/cid.ts'
 import { targetMessageBytes, type Version } from '#src/bitswap/protocol.ts'
 import { encodeAnswers, type OutgoingBlock } from '#src/bitswap/writer.ts'
 import type { Buffers } from '#src/relay/buffers.ts'
+import type { Body } from '#src/util/pieces.ts'
 
 /**
  * What waits to be sent to one client: blocks and presences.
@@ -27,10 +28,10 @@ export class Outbox {
     return this.#haves.length + this.#dontHaves.length
   }
 
-  addBlock(prefix: string, bytes: Uint8Array): void {
+  addBlock(prefix: string, bytes: Body): void {
     this.#blocks.push({ prefix, bytes })
-    this.bytes += bytes.length + blockOverheadBytes
-    this.#buffers.usedBytes += bytes.length + blockOverheadBytes
+    this.bytes += bytes.byteLength + blockOverheadBytes
+    this.#buffers.usedBytes += bytes.byteLength + blockOverheadBytes
   }
 
   addHave(cid: CidKey): void {
@@ -54,7 +55,7 @@ export class Outbox {
     const from = this.#next
     let size = 0
     while (this.#next < this.#blocks.length && (size === 0 || size < targetMessageBytes)) {
-      size += (this.#blocks[this.#next] as OutgoingBlock).bytes.length + blockOverheadBytes
+      size += (this.#blocks[this.#next] as OutgoingBlock).bytes.byteLength + blockOverheadBytes
       this.#next++
     }
     const blocks = this.#blocks.slice(from, this.#next)

@@ -1,5 +1,6 @@
 import type { CidKey, MultihashKey } from '#src/bitswap/cid.ts'
 import type { BackendState } from '#src/pool/backend.ts'
+import type { Body } from '#src/util/pieces.ts'
 
 /**
  * What the core needs from outside, and nothing more: the shell gives the real things, a simulation gives
@@ -52,7 +53,7 @@ export type GatewayResult =
 export type ReadByGateway = (key: MultihashKey, done: (result: GatewayResult) => void) => () => void
 
 /** Returns the multihashes of the blocks that a block links to, at most `limit`; none for unknown codecs. */
-export type LinksOf = (codec: number, bytes: Uint8Array, limit: number) => readonly string[]
+export type LinksOf = (codec: number, bytes: Body, limit: number) => readonly string[]
 
 /** Who wants to know what happens; for logs, not for decisions. */
 export interface Observer {

@@ -8,6 +8,7 @@ import { GatewayRoad, type GatewayRoadDeps } from '#src/relay/gateway-road.ts'
 import type { Misses } from '#src/relay/misses.ts'
 import { Pending } from '#src/relay/pending.ts'
 import type { Whereabouts } from '#src/relay/whereabouts.ts'
+import type { Body } from '#src/util/pieces.ts'
 
 /**
  * The life of a want between clients and backends: who is asked, in which order, and what follows from
@@ -27,7 +28,7 @@ export interface RetrievalDeps extends GatewayRoadDeps {
   readonly answers: Answers
   readonly misses: Misses
   /** A verified block came from a backend, for whoever else can use it. */
-  readonly came: (key: MultihashKey, bytes: Uint8Array) => void
+  readonly came: (key: MultihashKey, bytes: Body) => void
 }
 
 export class Retrieval {
@@ -135,11 +136,11 @@ export class Retrieval {
   }
 
   /** A verified block came; false if nobody is looking for it. */
-  block(key: MultihashKey, codec: number, bytes: Uint8Array, backend: Backend): boolean {
+  block(key: MultihashKey, codec: number, bytes: Body, backend: Backend): boolean {
     const pending = this.pendings.get(key)
     if (pending === undefined) return false
     const ask = pending.asks.get(backend)
-    this.#road.learn(pending, ask, codec, bytes.length, backend)
+    this.#road.learn(pending, ask, codec, bytes.byteLength, backend)
     if (ask !== undefined) this.#answered(ask)
     this.#deps.answers.learn(key, codec, bytes, backend)
     pending.asks.delete(backend)
@@ -151,7 +152,7 @@ export class Retrieval {
   }
 
   /** A verified block came another way, and a backend has it now: whoever looks for it gets it. */
-  supplied(key: MultihashKey, bytes: Uint8Array, backend: Backend): void {
+  supplied(key: MultihashKey, bytes: Body, backend: Backend): void {
     const pending = this.pendings.get(key)
     if (pending !== undefined) this.#settle(pending, bytes, backend)
   }
@@ -261,7 +262,7 @@ export class Retrieval {
     ask.backend.latencyMs.observe(this.#deps.clock.now() - ask.sentMs)
   }
 
-  #settle(pending: Pending, bytes: Uint8Array, backend: Backend): void {
+  #settle(pending: Pending, bytes: Body, backend: Backend): void {
     for (const want of pending.waiters) {
       want.client.recent = backend
       this.#remove(pending, want)

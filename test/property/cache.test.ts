@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { BlockCache } from '#src/relay/cache.ts'
+import { joined } from '#src/util/pieces.ts'
 import { blockKey, seededRandom } from '#test/support/cache-traces.ts'
 
 /** What a block weighs in the cache beyond its bytes. */
@@ -36,8 +37,9 @@ test('bytes are what the held blocks keep in memory, and never over the capacity
         let kept = 0
         let blocks = 0
         for (const [m, key] of keys.entries()) {
-          const held = cache.get(key)
-          if (held === undefined) continue
+          const body = cache.get(key)
+          if (body === undefined) continue
+          const held = joined(body)
           expect(held).toHaveLength(known[m]?.[0] as number)
           expect(held.every((byte) => byte === m)).toBe(true)
           kept += held.buffer.byteLength + overhead

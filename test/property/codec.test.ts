@@ -5,6 +5,7 @@ import { decodeMessage, type Message } from '#src/bitswap/message.ts'
 import type { Version } from '#src/bitswap/protocol.ts'
 import { encodeAnswers, encodeWants } from '#src/bitswap/writer.ts'
 import { fromKey, toKey } from '#src/util/bytes.ts'
+import { joined } from '#src/util/pieces.ts'
 import { decodeWire, encodeWire, joinBytes, unframeWire, type WireMessage } from '#test/support/wire.ts'
 
 const cids = fc.uint8Array({ minLength: 1, maxLength: 180 })
@@ -36,9 +37,9 @@ function asWire(message: Message): WireMessage {
   return {
     full: message.full,
     entries: message.wants.map((want) => ({ ...want, cid: want.cid })),
-    blocks: message.blocks.filter((block) => block.prefix === undefined).map((block) => block.bytes),
+    blocks: message.blocks.filter((block) => block.prefix === undefined).map((block) => joined(block.bytes)),
     payload: message.blocks.flatMap(({ prefix, bytes }) =>
-      prefix === undefined ? [] : [{ prefix, data: bytes }],
+      prefix === undefined ? [] : [{ prefix, data: joined(bytes) }],
     ),
     presences: message.presences.map((presence) => ({ ...presence })),
   }
@@ -105,7 +106,7 @@ test('decodeMessage never throws on a message with mistakes, and stays within it
       const decoded = decodeMessage(frame)
       if (typeof decoded === 'string') return
       let size = 0
-      for (const block of decoded.blocks) size += block.bytes.length
+      for (const block of decoded.blocks) size += block.bytes.byteLength
       for (const want of decoded.wants) size += want.cid.length
       expect(size).toBeLessThanOrEqual(frame.length)
     }),
@@ -141,7 +142,9 @@ test('encodeAnswers writes what the protobuf says, for each version', () => {
       expect(message.entries).toEqual([])
       const payload = out.map(({ prefix, bytes }) => ({ prefix: fromKey(prefix), data: bytes }))
       expect(plain(message.payload)).toEqual(plain(version === '1.0' ? [] : payload))
-      expect(plain(message.blocks)).toEqual(plain(version === '1.0' ? out.map((block) => block.bytes) : []))
+      expect(plain(message.blocks)).toEqual(
+        plain(version === '1.0' ? out.map((block) => joined(block.bytes)) : []),
+      )
       const presences = [
         ...haves.map((cid) => ({ cid: fromKey(cid), have: true })),
         ...dontHaves.map((cid) => ({ cid: fromKey(cid), have: false })),

@@ -1,5 +1,6 @@
 import { type CidKey, type MultihashKey, parseCid } from '#src/bitswap/cid.ts'
 import type { RefsQuery } from '#src/relay/preload/refs.ts'
+import { type Body, joined } from '#src/util/pieces.ts'
 import { type CidForm, Content, cidOf, hex, type SimBlock } from '#test/sim/content.ts'
 import type { World } from '#test/sim/world.ts'
 
@@ -145,7 +146,8 @@ export class Dags {
 }
 
 /** The links of the toy codec, as the relay's port has it. */
-export function toyLinksOf(codec: number, bytes: Uint8Array, limit: number): readonly string[] {
+export function toyLinksOf(codec: number, body: Body, limit: number): readonly string[] {
+  const bytes = joined(body)
   if (codec !== nodeCodec || bytes.length < linksAt) return []
   const count = new DataView(bytes.buffer, bytes.byteOffset).getUint16(4)
   if (linksAt + count * linkBytes > bytes.length) return []

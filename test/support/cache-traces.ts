@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import type { MultihashKey } from '#src/bitswap/cid.ts'
+import type { Body } from '#src/util/pieces.ts'
 
 /** The key of block number `n`: a SHA2-256 multihash. */
 export function blockKey(n: number): MultihashKey {
@@ -39,7 +40,7 @@ export function zipf(count: number, skew: number, random: () => number): () => n
 
 /** What a cache is to those who ask. */
 export interface Cache {
-  get(key: MultihashKey): Uint8Array | undefined
+  get(key: MultihashKey): Body | undefined
   offer(key: MultihashKey, block: Uint8Array): void
 }
 

@@ -8,6 +8,7 @@ import type { Libp2p } from 'libp2p'
 import { CID } from 'multiformats/cid'
 import { create as createDigest } from 'multiformats/hashes/digest'
 import type { Message } from '#src/bitswap/message.ts'
+import { joined } from '#src/util/pieces.ts'
 import { type BitswapHostOptions, startBitswapHost, writeAll } from '#test/support/bitswap-host.ts'
 import { type RawMessage, type RawWant, rawFrame } from '#test/support/raw-message.ts'
 import { Watchers } from '#test/support/watchers.ts'
@@ -94,7 +95,8 @@ export async function startRawClient(
 function book(received: Received, message: Message): void {
   received.messages++
   received.wants += message.wants.length
-  for (const { prefix, bytes } of message.blocks) {
+  for (const { prefix, bytes: body } of message.blocks) {
+    const bytes = joined(body)
     received.bytes += bytes.length
     const hash = createDigest(0x12, new Uint8Array(createHash('sha256').update(bytes).digest()))
     const cid = prefix === undefined ? CID.createV0(hash) : CID.create(...versionAndCodec(prefix), hash)

@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import type { Connection, PrivateKey, Stream } from '@libp2p/interface'
 import type { Libp2p } from 'libp2p'
 import { CID } from 'multiformats/cid'
+import { joined } from '#src/util/pieces.ts'
 import { startBitswapHost, writeAll } from '#test/support/bitswap-host.ts'
 import { type RawMessage, rawFrame } from '#test/support/raw-message.ts'
 
@@ -61,7 +62,7 @@ export async function startRogueBackend(
       lanes.add(connection.remotePeer.toString())
       const list = message.wants.map((want) => ({ ...want, cid: CID.decode(want.cid.slice()) }))
       wants.push(...list)
-      for (const { bytes } of message.blocks) options.block?.(bytes.slice())
+      for (const { bytes } of message.blocks) options.block?.(joined(bytes).slice())
       const sendBytes = (bytes: Uint8Array): Promise<void> => sendTo(connection, bytes)
       const answer: Answer = {
         connection,

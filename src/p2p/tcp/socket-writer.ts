@@ -8,7 +8,7 @@
 import type { Socket } from 'node:net'
 import type { SendResult } from '@libp2p/utils'
 import type { Uint8ArrayList } from 'uint8arraylist'
-import { handBack, isLent } from '#src/p2p/tcp/send-buffers.ts'
+import { handBack, isLent, lend } from '#src/p2p/tcp/send-buffers.ts'
 
 /** Smaller sends wait for the end of the turn: window updates and presences come in swarms. */
 const smallBytes = 4 * 1024
@@ -23,7 +23,7 @@ export class SocketWriter {
 
   /** Takes all of it; `canSendMore` is false until the socket's `drain`. */
   write(data: Uint8ArrayList | Uint8Array): SendResult {
-    const bytes = data.subarray()
+    const bytes = data instanceof Uint8Array ? data : joinedIn(data)
     if (bytes.length < smallBytes) this.#join(bytes)
     else this.#write(bytes)
     return { sentBytes: bytes.length, canSendMore: !this.#socket.writableNeedDrain }
@@ -46,4 +46,15 @@ export class SocketWriter {
     if (isLent(bytes)) this.#socket.write(bytes, () => handBack(bytes))
     else this.#socket.write(bytes)
   }
+}
+
+/** Returns the list's bytes in one piece, in memory that has been used before where that pays. */
+function joinedIn(list: Uint8ArrayList): Uint8Array {
+  const whole = lend(list.byteLength)
+  let at = 0
+  for (const piece of list) {
+    whole.set(piece, at)
+    at += piece.length
+  }
+  return whole
 }

@@ -12,6 +12,7 @@ import { Pull } from '#src/relay/preload/pull.ts'
 import type { Sourcing } from '#src/relay/preload/sourcing.ts'
 import type { Retrieval } from '#src/relay/retrieval.ts'
 import type { Whereabouts } from '#src/relay/whereabouts.ts'
+import type { Body } from '#src/util/pieces.ts'
 
 /**
  * Where what backends want meets what grants allow: the blocks on their way from clients to backends.
@@ -128,7 +129,7 @@ export class Pulls {
   }
 
   /** A verified block came from somewhere, with what it weighs if a client brought it; false if nobody pulls it. */
-  block(key: MultihashKey, bytes: Uint8Array, broughtBytes: number): boolean {
+  block(key: MultihashKey, bytes: Body, broughtBytes: number): boolean {
     const pull = this.#pulls.get(key)
     if (pull === undefined) {
       this.#passed(key, bytes)
@@ -145,7 +146,7 @@ export class Pulls {
     for (const want of wants) {
       want.pull = undefined
       counters.suppliedBlocks++
-      counters.suppliedBytes += bytes.length
+      counters.suppliedBytes += bytes.byteLength
       want.backend.supply(want, bytes)
       want.backend.wants.served(want, nowMs)
       whereabouts.saw(key, want.backend)
@@ -203,7 +204,7 @@ export class Pulls {
   }
 
   /** A block that is not pulled went by: what it links to is covered by what covers it. */
-  #passed(key: MultihashKey, bytes: Uint8Array): void {
+  #passed(key: MultihashKey, bytes: Body): void {
     const { grants, linksOf } = this.#deps
     for (const grant of [...(grants.covering(key) ?? [])]) {
       if (!grant.unread.has(key)) continue

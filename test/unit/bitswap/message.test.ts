@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import { decodeMessage } from '#src/bitswap/message.ts'
 import { maxBlockBytes, versionOf } from '#src/bitswap/protocol.ts'
+import { type Body, joined } from '#src/util/pieces.ts'
 import { encodeWire } from '#test/support/wire.ts'
 
 test('a block of the largest size passes, one byte more does not', () => {
@@ -27,7 +28,7 @@ test('blocks and CIDs are views of the frame', () => {
   const message = decodeMessage(frame)
   if (typeof message === 'string') throw new Error(message)
   expect(message.wants[0]?.cid.buffer).toBe(frame.buffer)
-  expect(message.blocks[0]?.bytes.buffer).toBe(frame.buffer)
+  expect(joined(message.blocks[0]?.bytes as Body).buffer).toBe(frame.buffer)
 })
 
 const malformed: readonly [string, number[]][] = [

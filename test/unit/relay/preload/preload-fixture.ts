@@ -6,6 +6,7 @@ import type { BackWant } from '#src/relay/preload/back-wants.ts'
 import type { GrantLimits } from '#src/relay/preload/grants.ts'
 import { Pull } from '#src/relay/preload/pull.ts'
 import type { RefsQuery, RefsResult, RefsRoot, RefsSink } from '#src/relay/preload/refs.ts'
+import { type Body, joined } from '#src/util/pieces.ts'
 import { TokenBucket } from '#src/util/token-bucket.ts'
 import { cidBytes, cidKey, multihash } from '#test/unit/relay/fixture.ts'
 
@@ -102,8 +103,8 @@ export function toyQuery(root: ToyBlock, options: Partial<RefsQuery> = {}): Refs
 }
 
 /** The links of toy blocks, under the codec of dag-pb. */
-export function toyLinks(codec: number, bytes: Uint8Array, limit: number): readonly string[] {
-  const text = Buffer.from(bytes).toString()
+export function toyLinks(codec: number, bytes: Body, limit: number): readonly string[] {
+  const text = Buffer.from(joined(bytes)).toString()
   if (codec !== 0x70 || !text.startsWith(marker)) return []
   const list = text.slice(marker.length, text.lastIndexOf(':'))
   if (list === '') return []
