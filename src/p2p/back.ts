@@ -132,7 +132,10 @@ export class LaneConnection {
     })
     const inbound = this.#inbound
     serveQuickly(connection, protocols, (stream) => inbound.add(stream))
-    const pinger = setInterval(() => this.#ping(connection), pingMs)
+    const pinger = setInterval(() => {
+      outbound.sweep(performance.now())
+      this.#ping(connection)
+    }, pingMs)
     const end = (): void => connection.abort(new Error('the edge stops'))
     this.#ended.signal.addEventListener('abort', end, { once: true })
     await closed.promise

@@ -220,7 +220,7 @@ export class Front {
   #sweep(): void {
     const nowMs = performance.now()
     for (const session of this.#sessions.values()) {
-      session.outbound.closeIdle(nowMs, idleMs)
+      session.outbound.sweep(nowMs, idleMs)
       session.inbound.sweep(nowMs)
     }
   }

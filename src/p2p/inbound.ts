@@ -83,7 +83,8 @@ export class Inbound {
 
   #frame(stream: Stream, frame: Uint8Array | Assembly): void {
     if (!this.#streams.has(stream)) return
-    const message = frame instanceof Assembly ? frame.finish() : decodeMessage(frame)
+    if (frame instanceof Uint8Array && frame.length === 0) return
+    const message = frame instanceof Uint8Array ? decodeMessage(frame) : frame.finish()
     if (typeof message === 'string') return this.#reset(stream, message)
     const delayMs = this.#options.receive(message)
     if (delayMs > 0) this.#pause(delayMs)

@@ -60,8 +60,10 @@ export class Outbound implements Link {
   #again = false
   #closed = false
   #sentMs = 0
-  /** When the message under way found the stream full. */
-  #fullSinceMs: number | undefined
+  /** What the message under way waits for: room on a stream that was full. */
+  #full:
+    | { readonly stream: Stream; readonly sinceMs: number; resolve(): void; reject(error: Error): void }
+    | undefined
   #streamBytes = 0
   readonly #unread = new Set<Stream>()
 
@@ -86,8 +88,14 @@ export class Outbound implements Link {
     }
   }
 
-  /** Closes a stream that nothing was sent on for `idleMs`; peers drop idle ones without a word. */
-  closeIdle(nowMs: number, idleMs: number): void {
+  /**
+   * Gives up a stream that stays full, and closes one that nothing was sent on for `idleMs`: peers drop idle ones
+   * without a word.
+   */
+  sweep(nowMs: number, idleMs = Number.POSITIVE_INFINITY): void {
+    const full = this.#full
+    if (full !== undefined && nowMs - full.sinceMs > stuckMs)
+      this.#room(full.stream, new Error('the peer reads nothing'))
     const stream = this.#stream
     if (stream === undefined || this.#state !== 'idle' || nowMs - this.#sentMs < idleMs) return
     this.#stream = undefined
@@ -99,10 +107,10 @@ export class Outbound implements Link {
   move(): void {
     const stream = this.#stream
     if (stream === undefined) return
-    if (this.#fullSinceMs === undefined) {
+    if (this.#full === undefined) {
       this.#stream = undefined
       closeSoon(stream)
-    } else if (performance.now() - this.#fullSinceMs > blackHoleMs) {
+    } else if (performance.now() - this.#full.sinceMs > blackHoleMs) {
       // What waits is sent again; what a dead connection swallowed is asked for again by who reconnected.
       this.#stream = undefined
       stream.abort(new Error('the peer is heard elsewhere'))
@@ -164,10 +172,7 @@ export class Outbound implements Link {
       const message = new Uint8ArrayList(...this.#unsent)
       sentBytes += message.byteLength
       if (!stream.send(message)) {
-        this.#fullSinceMs = this.#sentMs
-        await hasRoom(stream).finally(() => {
-          this.#fullSinceMs = undefined
-        })
+        await this.#hasRoom(stream)
         sentBytes = 0
       }
       this.#last = this.#unsent
@@ -179,6 +184,25 @@ export class Outbound implements Link {
       await new Promise(setImmediate)
       sentBytes = 0
     }
+  }
+
+  /**
+   * Resolves when the stream can take more, rejects when it ended or stayed full for too long. (The library's own `onDrain`
+   * waits only once in a stream's life.)
+   */
+  #hasRoom(stream: Stream): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#full = { stream, sinceMs: this.#sentMs, resolve, reject }
+    })
+  }
+
+  /** The stream has room again or, with an error, never will. */
+  #room(stream: Stream, error?: Error): void {
+    const full = this.#full
+    if (full?.stream !== stream) return
+    this.#full = undefined
+    if (error === undefined) full.resolve()
+    else full.reject(error)
   }
 
   /** Ends a stream that has carried enough, and waits until the peer is not too far behind. */
@@ -194,7 +218,7 @@ export class Outbound implements Link {
     if (this.#unread.size < unreadStreams) return
     const [oldest] = this.#unread
     if (oldest === undefined) return
-    await firstOf(oldest, ['remoteCloseWrite', 'close'], unreadMs)
+    await readToItsEnd(oldest, unreadMs)
     this.#unread.delete(oldest)
   }
 
@@ -206,6 +230,7 @@ export class Outbound implements Link {
       return stream
     }
     const forget = (event: StreamCloseEvent): void => {
+      this.#room(stream, new Error('the stream closed before it took a message'))
       if (this.#stream !== stream) return
       this.#stream = undefined
       if (event.error === undefined || this.#last === undefined || this.#closed) return
@@ -215,6 +240,7 @@ export class Outbound implements Link {
       this.wake()
     }
     stream.addEventListener('close', forget, { once: true })
+    stream.addEventListener('drain', () => this.#room(stream))
     // Nothing is ever answered on a stream of ours; whatever comes is not kept.
     stream.addEventListener('message', ignore)
     this.#stream = stream
@@ -222,31 +248,18 @@ export class Outbound implements Link {
   }
 }
 
-/**
- * Resolves when the stream can take more, rejects when it ended or stayed full for too long. (The library's
- * own `onDrain` waits only once in a stream's life.)
- */
-async function hasRoom(stream: Stream): Promise<void> {
-  const came = await firstOf(stream, ['drain', 'close'], stuckMs)
-  if (came === 'close') throw new Error('the stream closed before it took a message')
-  if (came === undefined) throw new Error('the peer reads nothing')
-}
-
-/** Resolves with the event that came first, or with undefined when none did in time. */
-function firstOf<E extends 'drain' | 'close' | 'remoteCloseWrite'>(
-  stream: Stream,
-  events: readonly E[],
-  timeoutMs: number,
-): Promise<E | undefined> {
+/** Resolves when the peer has closed its side of the stream, when the stream is over, or when time is up. */
+function readToItsEnd(stream: Stream, timeoutMs: number): Promise<void> {
   return new Promise((resolve) => {
-    const done = (event: E | undefined): void => {
+    const done = (): void => {
       clearTimeout(timer)
-      for (const [name, listener] of listeners) stream.removeEventListener(name, listener)
-      resolve(event)
+      stream.removeEventListener('remoteCloseWrite', done)
+      stream.removeEventListener('close', done)
+      resolve()
     }
-    const timer = setTimeout(done, timeoutMs, undefined)
-    const listeners = events.map((name) => [name, () => done(name)] as const)
-    for (const [name, listener] of listeners) stream.addEventListener(name, listener)
+    const timer = setTimeout(done, timeoutMs)
+    stream.addEventListener('remoteCloseWrite', done)
+    stream.addEventListener('close', done)
   })
 }
 

@@ -82,6 +82,25 @@ test('a stream that fills again is waited for again', async () => {
   }
 })
 
+test('a stream that stays full is given up for another, and after some of them the peer', async () => {
+  const it = underTest()
+  it.open = async () => {
+    const stream = new FakeStream()
+    stream.room = false
+    return stream
+  }
+  it.queue.push(one)
+  it.outbound.wake()
+  for (let n = 1; n <= 3; n++) {
+    await until(() => it.streams.length === n && it.streams[n - 1]?.sent.length === 1, `stream ${n}`)
+    it.outbound.sweep(performance.now() + 119_000)
+    for (let turns = 0; turns < 5; turns++) await new Promise((resolve) => setImmediate(resolve))
+    expect([it.streams.length, it.stuck.length]).toEqual([n, 0])
+    it.outbound.sweep(performance.now() + 121_000)
+  }
+  await until(() => it.stuck.length === 1, 'it is given up')
+})
+
 test('a message whose stream broke under it is sent again', async () => {
   const it = underTest()
   const broken = new FakeStream()
@@ -132,9 +151,9 @@ test('an idle stream is closed, and a new one opened when there is something aga
   await until(() => it.streams[0]?.sent.length === 1, 'the message')
   await until(() => it.versions.length === 2, 'the end of the run')
   await new Promise((resolve) => setImmediate(resolve))
-  it.outbound.closeIdle(performance.now(), 5_000)
+  it.outbound.sweep(performance.now(), 5_000)
   expect(it.streams[0]?.closes).toBe(0)
-  it.outbound.closeIdle(performance.now() + 5_001, 5_000)
+  it.outbound.sweep(performance.now() + 5_001, 5_000)
   expect(it.streams[0]?.closes).toBe(1)
   it.queue.push(two)
   it.outbound.wake()
