@@ -18,6 +18,7 @@ export class Assembly {
   /** All but the large blocks. */
   readonly #rest = new Gathering()
   #restMissing = 0
+  #restFields = 0
   #block: LargeBlock | undefined
   /** The beginning of a field, too little to tell what it is. */
   #head: Uint8Array = empty
@@ -61,8 +62,11 @@ export class Assembly {
       this.#block = new LargeBlock(field.block, this.#startHash)
       return field.length - known
     }
-    // What is not understood here is left to who decodes it.
-    this.#restMissing = (field?.length ?? Number.MAX_SAFE_INTEGER) - known
+    // What is not understood here is left to who decodes it, and so is what comes behind a swarm of fields: each costs more
+    // here than there.
+    const rest =
+      field === undefined || ++this.#restFields > mostRestFields ? Number.MAX_SAFE_INTEGER : field.length
+    this.#restMissing = rest - known
     if (known > 0) this.#rest.add(head.subarray(0, known))
     return 0
   }
@@ -122,6 +126,8 @@ interface BlockShape {
 const largeBytes = 16 * 1024
 /** More than any field has before the bytes of a block. */
 const mostHeadBytes = 256
+/** More than anybody writes before the last large block of a message. */
+const mostRestFields = 1024
 const empty: Uint8Array = new Uint8Array(0)
 
 /**
@@ -145,7 +151,7 @@ function fieldAt(head: Uint8Array): { length: number; block?: BlockShape } | und
   const second = readVarint(head, cursor, head.length)
   if (second >= 0 && second !== 0x12) return { length: end }
   const blockBytes = readVarint(head, cursor, head.length)
-  if (prefixBytes < 0 || blockBytes < 0) return undefined
+  if (first < 0 || prefixBytes < 0 || second < 0 || blockBytes < 0) return undefined
   const asUsual = cursor.at + blockBytes === end && blockBytes <= maxBlockBytes
   return asUsual ? { length: cursor.at, block: { prefix, bytes: blockBytes } } : { length: end }
 }

@@ -40,10 +40,12 @@ export class Gathering {
     if (this.#pieces.length >= mostPieces) this.#pieces = [this.joined()]
   }
 
-  /** Returns all of it as it came. */
+  /** Returns all of it so far, as it came. */
   body(): Body {
     const [first, second] = this.#pieces
-    return first !== undefined && second === undefined ? first : new Pieces(this.#pieces, this.byteLength)
+    return first !== undefined && second === undefined
+      ? first
+      : new Pieces(this.#pieces.slice(), this.byteLength)
   }
 
   /** Returns all of it in one piece. */
