@@ -19,6 +19,7 @@ export class Assembly {
   readonly #rest = new Gathering()
   #restMissing = 0
   #restFields = 0
+  #bytes = 0
   #block: LargeBlock | undefined
   /** The beginning of a field, too little to tell what it is. */
   #head: Uint8Array = empty
@@ -30,6 +31,7 @@ export class Assembly {
 
   /** Takes the next bytes, which nobody may change any more. */
   add(piece: Uint8Array): void {
+    this.#bytes += piece.length
     let at = 0
     while (at < piece.length) {
       if (this.#block !== undefined) at += this.#addToBlock(this.#block, piece.subarray(at))
@@ -42,7 +44,7 @@ export class Assembly {
   finish(): Message | MessageFault {
     if (this.#block !== undefined) return 'malformed'
     this.#rest.add(this.#head)
-    const message = decodeMessage(this.#rest.joined())
+    const message = decodeMessage(this.#rest.joined(), this.#bytes)
     if (typeof message !== 'string') message.blocks.push(...this.#large)
     return message
   }

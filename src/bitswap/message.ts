@@ -51,13 +51,16 @@ const leastPartBytes = 16
 /** Parts of any length that a frame may have all the same. */
 const freeParts = 1024
 
-/** Returns the message in `frame` (without its length prefix), or why it is none. */
-export function decodeMessage(frame: Uint8Array): Message | MessageFault {
+/**
+ * Returns the message in `frame` (without its length prefix), or why it is none. Where parts of it are kept elsewhere,
+ * `wholeBytes` is the size of all of it.
+ */
+export function decodeMessage(frame: Uint8Array, wholeBytes = frame.length): Message | MessageFault {
   const wants: WantEntry[] = []
   const blocks: BlockEntry[] = []
   const presences: PresenceEntry[] = []
   let full = false
-  const mostParts = freeParts + frame.length / leastPartBytes
+  const mostParts = freeParts + wholeBytes / leastPartBytes
   const cursor: Cursor = { at: 0 }
   while (cursor.at < frame.length) {
     if (blocks.length + presences.length > mostParts) return 'malformed'

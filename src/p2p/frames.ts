@@ -10,7 +10,8 @@ export interface LongFrame {
  *
  * Invariant: a frame that came in one piece is a view of it. Of others, long ones are handed on piece by piece where
  * somebody takes them so, and all else is copied once, when it is whole. Memory: the bytes received of the frame that is not
- * whole yet, at most `maxBytes`, however small the pieces they came in.
+ * whole yet, at most `maxBytes`, in buffers that are at most 8 times as large (`Gathering`), however small the pieces they
+ * came in.
  */
 export class FrameReader<Long extends LongFrame = never> {
   readonly #maxBytes: number

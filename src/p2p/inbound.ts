@@ -73,10 +73,15 @@ export class Inbound {
   }
 
   #read(stream: Stream, reading: Reading, bytes: Uint8Array): void {
+    if (!this.#streams.has(stream)) return
     const heldBefore = reading.frames.held
     reading.heardMs = performance.now()
     const fits = reading.frames.push(bytes, (frame) => this.#frame(stream, frame))
-    if (!this.#streams.has(stream)) return
+    // Reset by what it sent: the reader counts nothing of that message any more.
+    if (!this.#streams.has(stream)) {
+      this.#heldBytes -= heldBefore
+      return
+    }
     this.#heldBytes += reading.frames.held - heldBefore
     if (!fits || this.#heldBytes > this.#options.maxHeldBytes) this.#reset(stream, 'message-too-big')
   }

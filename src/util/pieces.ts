@@ -24,7 +24,8 @@ export class Pieces implements Iterable<Uint8Array> {
 }
 
 const smallPieceBytes = 4096
-const mostKept = 16
+/** What bulk transfers bring, frames of 64 KiB in reads of 512 KiB, is not copied. */
+const mostKept = 8
 const mostPieces = 1024
 
 /** Collects what comes piece by piece. */

@@ -50,6 +50,8 @@ export class SocketWriter {
 
 /** Returns the list's bytes in one piece, in memory that has been used before where that pays. */
 function joinedIn(list: Uint8ArrayList): Uint8Array {
+  const [only, second] = list
+  if (only !== undefined && second === undefined) return only
   const whole = lend(list.byteLength)
   let at = 0
   for (const piece of list) {

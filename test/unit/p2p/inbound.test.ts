@@ -87,6 +87,18 @@ test('what all streams hold of messages that are not whole is bounded, and given
   expect([it.refusals.length, it.messages.length]).toEqual([1, 1])
 })
 
+test('a message that is refused after some of it was held counts no longer', () => {
+  const it = underTest()
+  const bad = frameWire(new Uint8Array(6_000).fill(0x0b))
+  const right = frameWire(encodeWire({ blocks: [new Uint8Array(6_000)] }))
+  for (const bytes of [bad, right]) {
+    const stream = open(it)
+    stream.receive(bytes.subarray(0, 5_900))
+    stream.receive(bytes.subarray(5_900))
+  }
+  expect([it.refusals, it.messages.length]).toEqual([['malformed'], 1])
+})
+
 test('the oldest stream makes room for one too many', () => {
   const it = underTest({ maxStreams: 2 })
   const streams = [open(it), open(it), open(it)]

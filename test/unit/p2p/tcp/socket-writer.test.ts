@@ -6,7 +6,7 @@ import { createServer as createTlsServer, connect as tlsConnect } from 'node:tls
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { makeCertificate } from '#src/p2p/peer-tls/peer-certificate.ts'
-import { handBack, lend } from '#src/p2p/tcp/send-buffers.ts'
+import { handBack, isLent, lend } from '#src/p2p/tcp/send-buffers.ts'
 import { SocketWriter } from '#src/p2p/tcp/socket-writer.ts'
 import { seededBlock } from '#test/support/seeded-content.ts'
 
@@ -197,4 +197,23 @@ test('lent memory that is written by itself is lent again once it was taken', as
   const again = Array.from({ length: 17 }, () => lend(333_000))
   expect(again.some(({ buffer }) => buffer === bytes.buffer)).toBe(true)
   for (const one of again) handBack(one)
+})
+
+test('a list of one piece is written as it is; lent memory, which Noise seals into, comes back', async () => {
+  const written: Uint8Array[] = []
+  const socket = {
+    writable: true,
+    writableNeedDrain: false,
+    write(bytes: Uint8Array, taken?: () => void) {
+      written.push(bytes)
+      taken?.()
+    },
+  }
+  const writer = new SocketWriter(socket as unknown as Socket)
+  const sealed = lend(70_000)
+  const update = new Uint8Array(12)
+  writer.write(new Uint8ArrayList(sealed))
+  writer.write(new Uint8ArrayList(update))
+  await new Promise((resolve) => setImmediate(resolve))
+  expect([written[0] === sealed, isLent(sealed), written[1] === update]).toEqual([true, false, true])
 })
