@@ -3,7 +3,7 @@ import { parsePrefix } from '#src/bitswap/cid.ts'
 import { type BlockEntry, decodeMessage, type Message, type MessageFault } from '#src/bitswap/message.ts'
 import { maxBlockBytes } from '#src/bitswap/protocol.ts'
 import { type Cursor, readVarint } from '#src/util/bytes.ts'
-import { Gathering } from '#src/util/pieces.ts'
+import { Gathering, joined, Pieces } from '#src/util/pieces.ts'
 
 /**
  * A long message on its way. The bytes of a large block stay in the pieces in which they come, and are hashed as they
@@ -53,7 +53,7 @@ export class Assembly {
   #begin(bytes: Uint8Array): number {
     const known = this.#head.length
     const more = bytes.subarray(0, mostHeadBytes - known)
-    const head = known === 0 ? more : joinTwo(this.#head, more)
+    const head = known === 0 ? more : joined(new Pieces([this.#head, more], known + more.length))
     const field = fieldAt(head)
     if (field === undefined && head.length < mostHeadBytes) {
       this.#head = new Uint8Array(head)
@@ -156,11 +156,4 @@ function fieldAt(head: Uint8Array): { length: number; block?: BlockShape } | und
   if (first < 0 || prefixBytes < 0 || second < 0 || blockBytes < 0) return undefined
   const asUsual = cursor.at + blockBytes === end && blockBytes <= maxBlockBytes
   return asUsual ? { length: cursor.at, block: { prefix, bytes: blockBytes } } : { length: end }
-}
-
-function joinTwo(first: Uint8Array, second: Uint8Array): Uint8Array {
-  const both = new Uint8Array(first.length + second.length)
-  both.set(first)
-  both.set(second, first.length)
-  return both
 }

@@ -12,7 +12,7 @@ export interface RunningHash {
   digest(): string
 }
 
-/** Begins a hash by a multihash code; undefined for codes that are unknown, or have none that runs along. */
+/** Begins a hash by a multihash code; undefined for unknown codes. */
 export type StartHash = (hashCode: number) => RunningHash | undefined
 
 /**

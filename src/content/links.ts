@@ -20,24 +20,20 @@ const mostNested = 3
 
 /** Returns the multihashes (one character per byte) that a block links to, at most `limit` of them. */
 export function linksOf(codec: number, block: Body, limit: number): readonly string[] {
-  return hasLinks(codec) ? linksAt(codec, joined(block), limit, 0) : []
+  return linksAt(codec, block, limit, 0)
 }
 
-function hasLinks(codec: number): boolean {
-  return codec === codecs.dagPb || codec === codecs.dagCbor || codec === codecs.dagJson
-}
-
-function linksAt(codec: number, bytes: Uint8Array, limit: number, nested: number): readonly string[] {
+function linksAt(codec: number, block: Body, limit: number, nested: number): readonly string[] {
   try {
     if (codec === codecs.dagPb) {
       return dagPb
-        .decode(bytes)
+        .decode(joined(block))
         .Links.slice(0, limit)
         .flatMap((link) => behind(link.Hash, limit, nested))
         .slice(0, limit)
     }
-    if (codec === codecs.dagCbor) return linksWithin(dagCbor.decode(bytes), limit, nested)
-    if (codec === codecs.dagJson) return linksWithin(dagJson.decode(bytes), limit, nested)
+    if (codec === codecs.dagCbor) return linksWithin(dagCbor.decode(joined(block)), limit, nested)
+    if (codec === codecs.dagJson) return linksWithin(dagJson.decode(joined(block)), limit, nested)
   } catch {
     // Not what its codec says.
   }

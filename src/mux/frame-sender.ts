@@ -7,8 +7,9 @@
  */
 
 import { Uint8ArrayList } from 'uint8arraylist'
-import { type Bytes, each, type MuxedConnection } from '#src/mux/short-way.ts'
+import type { Bytes, MuxedConnection } from '#src/mux/short-way.ts'
 import { flags } from '#src/mux/yamux-frame.ts'
+import { eachPiece } from '#src/util/pieces.ts'
 
 /** Data of this size leaves at once. */
 const largeBytes = 4 * 1024
@@ -43,7 +44,7 @@ export class FrameSender {
   /** Takes a frame with data. */
   queue(header: Uint8Array, body: Bytes): void {
     this.#waiting.push(header)
-    each(body, (piece) => this.#waiting.push(piece))
+    eachPiece(body, (piece) => this.#waiting.push(piece))
     this.#queuedBytes += body.byteLength
     // The first on a stream that the peer opened: the answer to what it asked for there.
     if (has(header, flags.ack)) this.#owe(header.length + body.byteLength)

@@ -11,6 +11,7 @@ import type { MessageStream } from '@libp2p/interface'
 import type { AbstractMessageStream } from '@libp2p/utils'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { asError } from '#src/util/errors.ts'
+import { eachPiece } from '#src/util/pieces.ts'
 
 export type Bytes = Uint8Array | Uint8ArrayList
 
@@ -88,14 +89,8 @@ export function readShort(stream: MessageStream, take: Taker): void {
   const longWay = inner.onData.bind(inner)
   inner.onData = (bytes) => {
     if (inner.readStatus !== 'readable' || inner.readBuffer.byteLength > 0) longWay(bytes)
-    else each(bytes, take)
+    else eachPiece(bytes, take)
   }
-}
-
-/** Calls `take` for each piece. */
-export function each(bytes: Bytes, take: Taker): void {
-  if (bytes instanceof Uint8Array) take(bytes)
-  else for (const piece of bytes) take(piece)
 }
 
 /** A stream that hands over what it reads without events, if it is one of ours. */
@@ -117,7 +112,7 @@ export function readSafely(stream: ReadableShort, take: Taker): void {
       stream.abort(asError(error))
     }
   }
-  stream.addEventListener('message', (event) => each(event.data, safely))
+  stream.addEventListener('message', (event) => eachPiece(event.data, safely))
   readShort(stream, safely)
 }
 
@@ -127,5 +122,5 @@ type ReadableShort = MessageStream & Pick<AbstractMessageStream, 'readStatus'>
 export function readBy(stream: MessageStream, take: Taker): void {
   const short = stream as Partial<ShortStream>
   if (typeof short.readBy === 'function') short.readBy(take)
-  else stream.addEventListener('message', (event) => each(event.data, take))
+  else stream.addEventListener('message', (event) => eachPiece(event.data, take))
 }

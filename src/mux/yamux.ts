@@ -21,9 +21,10 @@ import { type Beat, heart } from '#src/mux/heart.ts'
 import { type QuickHandler, QuickSelect } from '#src/mux/quick-select.ts'
 import { ReadGate } from '#src/mux/read-gate.ts'
 import type { Allowance } from '#src/mux/receive-window.ts'
-import { type Bytes, each, type MuxedConnection, readShort } from '#src/mux/short-way.ts'
+import { type Bytes, type MuxedConnection, readShort } from '#src/mux/short-way.ts'
 import { FrameReader, type FrameTaker, flags, frameTypes, writeHeader } from '#src/mux/yamux-frame.ts'
 import { type StreamOwner, YamuxStream } from '#src/mux/yamux-stream.ts'
+import { eachPiece } from '#src/util/pieces.ts'
 
 const yamuxProtocol = '/yamux/1.0.0'
 
@@ -108,7 +109,7 @@ export class YamuxMuxer
 
   override onData(bytes: Bytes): void {
     this.heardMs = performance.now()
-    each(bytes, (piece) => this.#reader.push(piece))
+    eachPiece(bytes, (piece) => this.#reader.push(piece))
   }
 
   override onCreateStream(): YamuxStream {

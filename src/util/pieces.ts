@@ -58,9 +58,13 @@ export class Gathering {
 /** Returns it in one piece, copied only if it is in several. */
 export function joined(body: Body): Uint8Array {
   if (body instanceof Uint8Array) return body
-  const whole = new Uint8Array(body.byteLength)
+  return fill(new Uint8Array(body.byteLength), body)
+}
+
+/** Writes the pieces into `whole`, one behind the other, and returns that. */
+export function fill(whole: Uint8Array, pieces: Iterable<Uint8Array>): Uint8Array {
   let at = 0
-  for (const piece of body) {
+  for (const piece of pieces) {
     whole.set(piece, at)
     at += piece.length
   }
@@ -73,9 +77,9 @@ export function copyOf(body: Body): Uint8Array {
 }
 
 /** Calls `take` for each piece, in order. */
-export function eachPiece(body: Body, take: (piece: Uint8Array) => void): void {
-  if (body instanceof Uint8Array) take(body)
-  else for (const piece of body) take(piece)
+export function eachPiece(bytes: Uint8Array | Iterable<Uint8Array>, take: (piece: Uint8Array) => void): void {
+  if (bytes instanceof Uint8Array) take(bytes)
+  else for (const piece of bytes) take(piece)
 }
 
 /** Returns how much memory it keeps: its buffers, with what else is in them. */

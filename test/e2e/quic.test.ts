@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { type DoorScene, startDoorScene } from '#test/support/door-scene.ts'
+import { describe, expect, test } from 'bun:test'
+import { doorScene } from '#test/support/door-scene.ts'
 import { flawless, goLoad, startGoLoad } from '#test/support/go-load.ts'
 import { goFetch } from '#test/support/go-peer.ts'
 import { requirePeer } from '#test/support/peers.ts'
@@ -12,26 +12,14 @@ const fileBytes = 64 * mebibyte
 const size = { blocks: 256, blockBytes: 256 * 1024, blockSeed: 13 }
 
 describe.skipIf(!requirePeer('go'))('QUIC', () => {
-  let scene: DoorScene
-  let backend: DoorScene['backend']
-  let edge: DoorScene['edge']
-  let peer = ''
-  const residentBytes = (): number => scene.residentBytes()
-
-  beforeAll(async () => {
-    scene = await startDoorScene('/ip4/127.0.0.1/udp/0/quic-v1', '/quic-v1/', {
-      fileBytes,
-      fileSeed: 51,
-      ...size,
-    })
-    backend = scene.backend
-    edge = scene.edge
-    peer = scene.peer
-  }, 300_000)
-  afterAll(() => scene?.stop())
+  const scene = doorScene('/ip4/127.0.0.1/udp/0/quic-v1', '/quic-v1/', {
+    fileBytes,
+    fileSeed: 51,
+    ...size,
+  })
 
   test('64 MiB by boxo are what they were', async () => {
-    const { sha256 } = await goFetch({ peer, cid: backend.root ?? '' })
+    const { sha256 } = await goFetch({ peer: scene.peer, cid: scene.backend.root ?? '' })
     expect(sha256).toBe(seededFileDigest(51, fileBytes))
   }, 60_000)
 
@@ -44,15 +32,18 @@ describe.skipIf(!requirePeer('go'))('QUIC', () => {
   ])(
     '$name: nothing is lost',
     async ({ load }) => {
-      expect(await goLoad({ peer, ...size, ...load })).toMatchObject({ ...flawless, blocks: size.blocks })
-      await edge.untilMetrics((m) => m.sum('kitsune_connections') === 0)
+      expect(await goLoad({ peer: scene.peer, ...size, ...load })).toMatchObject({
+        ...flawless,
+        blocks: size.blocks,
+      })
+      await scene.edge.untilMetrics((m) => m.sum('kitsune_connections') === 0)
     },
     60_000,
   )
 
   test('clients that read nothing are bounded, told by transport, and hold up nobody', async () => {
     const slow = await startGoLoad({
-      peer,
+      peer: scene.peer,
       ...size,
       clients: 8,
       shared: true,
@@ -61,34 +52,37 @@ describe.skipIf(!requirePeer('go'))('QUIC', () => {
       seconds: 20,
     })
     try {
-      await edge.untilMetrics((m) => m.sum('kitsune_connections', { transport: 'quic-v1' }) === 8)
-      const before = residentBytes()
+      await scene.edge.untilMetrics((m) => m.sum('kitsune_connections', { transport: 'quic-v1' }) === 8)
+      const before = scene.residentBytes()
       // Their windows are full, and what waits behind these is as much as it may be.
-      const full = await edge.untilMetrics((m) => m.sum('kitsune_outbox_bytes') > 8 * mebibyte)
+      const full = await scene.edge.untilMetrics((m) => m.sum('kitsune_outbox_bytes') > 8 * mebibyte)
       expect(full.sum('kitsune_outbox_bytes')).toBeLessThan(8 * 5 * mebibyte)
-      expect(await goLoad({ peer, ...size, clients: 4 })).toMatchObject({ ...flawless, blocks: size.blocks })
+      expect(await goLoad({ peer: scene.peer, ...size, clients: 4 })).toMatchObject({
+        ...flawless,
+        blocks: size.blocks,
+      })
       // All of it would be 512 MiB.
-      expect(residentBytes() - before).toBeLessThan(224 * mebibyte)
+      expect(scene.residentBytes() - before).toBeLessThan(224 * mebibyte)
     } finally {
       await slow.stop()
     }
-    await edge.untilMetrics((m) => m.sum('kitsune_connections') === 0)
+    await scene.edge.untilMetrics((m) => m.sum('kitsune_connections') === 0)
   }, 60_000)
 
   test('five hundred handshakes that stop in the middle keep nobody out', async () => {
-    const relay = await startHalfOpenRelay(Number(/\/udp\/(\d+)/.exec(peer)?.[1]))
+    const relay = await startHalfOpenRelay(Number(/\/udp\/(\d+)/.exec(scene.peer)?.[1]))
     const dialler = await startQuicDialler()
     try {
-      const before = residentBytes()
+      const before = scene.residentBytes()
       for (let i = 0; i < 500; i++) {
         dialler.dial(relay.port).catch(() => {})
         // A socket on loopback holds some 150 of their packets.
         if (i % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 10))
       }
-      const { sha256 } = await goFetch({ peer, cid: backend.root ?? '', timeoutMs: 8_000 })
+      const { sha256 } = await goFetch({ peer: scene.peer, cid: scene.backend.root ?? '', timeoutMs: 8_000 })
       expect(sha256).toBe(seededFileDigest(51, fileBytes))
       expect(relay.answered).toBeGreaterThan(400)
-      expect(residentBytes() - before).toBeLessThan(192 * mebibyte)
+      expect(scene.residentBytes() - before).toBeLessThan(192 * mebibyte)
     } finally {
       dialler.stop()
       relay.stop()
@@ -96,9 +90,9 @@ describe.skipIf(!requirePeer('go'))('QUIC', () => {
   }, 60_000)
 
   test('it ends as it should', async () => {
-    const client = await startGoLoad({ peer, ...size, clients: 2, loop: true, seconds: 30 })
+    const client = await startGoLoad({ peer: scene.peer, ...size, clients: 2, loop: true, seconds: 30 })
     await client.reached(50, 10_000)
-    expect(await edge.end('SIGTERM')).toBe(0)
+    expect(await scene.edge.end('SIGTERM')).toBe(0)
     await client.stop()
   }, 60_000)
 })

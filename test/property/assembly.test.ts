@@ -6,24 +6,14 @@ import { parsePrefix } from '#src/bitswap/cid.ts'
 import { decodeMessage, type Message, type MessageFault } from '#src/bitswap/message.ts'
 import { digestOf, startHash } from '#src/content/digest.ts'
 import { FrameReader } from '#src/p2p/frames.ts'
-import { varintLength, writeVarint } from '#src/util/bytes.ts'
 import { eachPiece, joined, Pieces } from '#src/util/pieces.ts'
+import { expectHeld, split } from '#test/support/cuts.ts'
+import { field, varint } from '#test/support/raw-message.ts'
 import { frameWire, joinBytes } from '#test/support/wire.ts'
 
 const maxBytes = 1_000_000
 /** Nobody writes a number so. */
 const noNumber = new Uint8Array(8).fill(0x80)
-
-function varint(value: number): Uint8Array {
-  const bytes = new Uint8Array(varintLength(value))
-  writeVarint(bytes, 0, value)
-  return bytes
-}
-
-function field(tag: number, ...parts: readonly Uint8Array[]): Uint8Array {
-  const body = joinBytes([new Uint8Array(0), ...parts])
-  return joinBytes([Uint8Array.of(tag), varint(body.length), body])
-}
 
 const hashCodes = [0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x1b, 0x1d, 0x1e, 0x20, 0x56, 0x1013]
 const blake2 = [0xb201, 0xb214, 0xb220, 0xb240, 0xb241, 0xb260]
@@ -108,17 +98,6 @@ const cuts = fc.oneof(
   fc.array(fc.integer({ min: 1, max: 9_000 }), { minLength: 1, maxLength: 20 }),
   fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 20 }).map((few) => [...few, 20_000]),
 )
-
-/** Cuts bytes into pieces of these lengths, over and over; each in a buffer of its own if `apart`. */
-function split(bytes: Uint8Array, lengths: readonly number[], apart = false): Uint8Array[] {
-  const pieces: Uint8Array[] = []
-  for (let at = 0, n = 0; at < bytes.length; n++) {
-    const piece = bytes.subarray(at, at + (lengths[n % lengths.length] as number))
-    pieces.push(apart ? piece.slice() : piece)
-    at += piece.length
-  }
-  return pieces
-}
 
 /** What a message says, and its blocks whatever their order. */
 function said(message: Message | MessageFault): string {
@@ -236,17 +215,7 @@ test('several messages of one stream do not mix', () => {
 test('what is held of a long frame is what came of it', () => {
   fc.assert(
     fc.property(messages, cuts, fc.nat(), (bytes, lengths, until) => {
-      const wire = frameWire(bytes)
-      const head = wire.length - bytes.length
-      const reader = new FrameReader(maxBytes, () => new Assembly(startHash))
-      const began = wire.subarray(0, until % wire.length)
-      for (const piece of split(began, lengths)) {
-        reader.push(piece, () => {
-          throw new Error('it is not whole')
-        })
-      }
-      expect(reader.held).toBe(Math.max(0, began.length - head))
-      expect(reader.partial).toBe(began.length > 0)
+      expectHeld(new FrameReader(maxBytes, () => new Assembly(startHash)), bytes, lengths, until)
     }),
     { numRuns: 100 },
   )

@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { FrameReader } from '#src/p2p/frames.ts'
+import { expectHeld, split } from '#test/support/cuts.ts'
 import { frameWire, joinBytes } from '#test/support/wire.ts'
 
 const messages = fc.array(
@@ -11,17 +12,6 @@ const messages = fc.array(
   { maxLength: 8 },
 )
 const cuts = fc.array(fc.integer({ min: 1, max: 3_000 }), { minLength: 1, maxLength: 30 })
-
-/** Cuts bytes into pieces of these lengths, over and over. */
-function split(bytes: Uint8Array, lengths: readonly number[]): Uint8Array[] {
-  const pieces: Uint8Array[] = []
-  for (let at = 0, n = 0; at < bytes.length; n++) {
-    const length = lengths[n % lengths.length] as number
-    pieces.push(bytes.subarray(at, at + length))
-    at += length
-  }
-  return pieces
-}
 
 test('any split of a stream gives the same messages', () => {
   fc.assert(
@@ -42,17 +32,7 @@ test('any split of a stream gives the same messages', () => {
 test('what is held is what came of the message that is not whole', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 50_000 }), cuts, fc.nat(), (length, lengths, until) => {
-      const reader = new FrameReader(100_000)
-      const whole = frameWire(new Uint8Array(length))
-      const head = whole.length - length
-      const bytes = whole.subarray(0, until % whole.length)
-      for (const piece of split(bytes, lengths)) {
-        reader.push(piece, () => {
-          throw new Error('it is not whole')
-        })
-      }
-      expect(reader.held).toBe(Math.max(0, bytes.length - head))
-      expect(reader.partial).toBe(bytes.length > 0)
+      expectHeld(new FrameReader(100_000), new Uint8Array(length), lengths, until)
     }),
     { numRuns: 200 },
   )

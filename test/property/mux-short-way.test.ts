@@ -3,7 +3,8 @@ import { defaultLogger } from '@libp2p/logger'
 import { AbstractMessageStream, type SendResult } from '@libp2p/utils'
 import fc from 'fast-check'
 import { Uint8ArrayList } from 'uint8arraylist'
-import { type Bytes, each, readShort, sendShort } from '#src/mux/short-way.ts'
+import { type Bytes, readShort, sendShort } from '#src/mux/short-way.ts'
+import { eachPiece } from '#src/util/pieces.ts'
 
 const log = defaultLogger().forComponent('test')
 
@@ -42,7 +43,7 @@ class Plain extends AbstractMessageStream {
 
 function long(): Plain {
   const stream = new Plain()
-  stream.addEventListener('message', ({ data }) => each(data, (bytes) => stream.take(bytes)))
+  stream.addEventListener('message', ({ data }) => eachPiece(data, (bytes) => stream.take(bytes)))
   return stream
 }
 

@@ -1,6 +1,7 @@
 /**
  * A backend and the executable before it with one more door, for the end-to-end tests of that door by go-libp2p.
  */
+import { afterAll, beforeAll } from 'bun:test'
 import { ensureBinary } from '#test/support/binary.ts'
 import { type EdgeProcess, startEdgeProcess } from '#test/support/edge.ts'
 import { type GoServe, type GoServeOptions, goBinary, startGoServe } from '#test/support/go-peer.ts'
@@ -16,12 +17,34 @@ export interface DoorScene {
   stop(): Promise<void>
 }
 
+/** The scene of a `describe`: started before its tests, stopped after them. Not to be looked at before they run. */
+export function doorScene(listen: string, mark: string, content: GoServeOptions): DoorScene {
+  let scene: DoorScene | undefined
+  const started = (): DoorScene => {
+    if (scene === undefined) throw new Error('the scene has not been started')
+    return scene
+  }
+  beforeAll(async () => {
+    scene = await startDoorScene(listen, mark, content)
+  }, 300_000)
+  afterAll(() => scene?.stop())
+  return {
+    get backend() {
+      return started().backend
+    },
+    get edge() {
+      return started().edge
+    },
+    get peer() {
+      return started().peer
+    },
+    residentBytes: () => started().residentBytes(),
+    stop: () => started().stop(),
+  }
+}
+
 /** Starts both; `listen` is the address of the door, `mark` what its real one has in it. */
-export async function startDoorScene(
-  listen: string,
-  mark: string,
-  content: GoServeOptions,
-): Promise<DoorScene> {
+async function startDoorScene(listen: string, mark: string, content: GoServeOptions): Promise<DoorScene> {
   await Promise.all([goBinary(), ensureBinary()])
   const backend = await startGoServe(content)
   const edge = await startEdgeProcess({

@@ -41,17 +41,17 @@ export function framed(body: Uint8Array): Uint8Array {
 export function rawBody(message: RawMessage): Uint8Array {
   const parts: Uint8Array[] = []
   if (message.wants !== undefined || message.full !== undefined) {
-    const entries = (message.wants ?? []).map((want) => field(1, entryBody(want)))
+    const entries = (message.wants ?? []).map((want) => field(0x0a, entryBody(want)))
     if (message.full === true) entries.push(Uint8Array.of(0x10, 1))
-    parts.push(field(1, Buffer.concat(entries)))
+    parts.push(field(0x0a, Buffer.concat(entries)))
   }
-  for (const bytes of message.bareBlocks ?? []) parts.push(field(2, bytes))
+  for (const bytes of message.bareBlocks ?? []) parts.push(field(0x12, bytes))
   for (const { prefix, bytes } of message.blocks ?? []) {
-    parts.push(field(3, Buffer.concat([field(1, prefix), field(2, bytes)])))
+    parts.push(field(0x1a, Buffer.concat([field(0x0a, prefix), field(0x12, bytes)])))
   }
-  for (const cid of message.haves ?? []) parts.push(field(4, field(1, cid)))
+  for (const cid of message.haves ?? []) parts.push(field(0x22, field(0x0a, cid)))
   for (const cid of message.dontHaves ?? []) {
-    parts.push(field(4, Buffer.concat([field(1, cid), Uint8Array.of(0x10, 1)])))
+    parts.push(field(0x22, Buffer.concat([field(0x0a, cid), Uint8Array.of(0x10, 1)])))
   }
   return Buffer.concat(parts)
 }
@@ -69,9 +69,18 @@ function entryBody(want: RawWant): Uint8Array {
   if (want.cancel === true) flags.push(0x18, 1)
   if (want.have === true) flags.push(0x20, 1)
   if (want.sendDontHave === true) flags.push(0x28, 1)
-  return Buffer.concat([field(1, want.cid), Uint8Array.from(flags)])
+  return Buffer.concat([field(0x0a, want.cid), Uint8Array.from(flags)])
 }
 
-function field(number: number, body: Uint8Array): Uint8Array {
-  return Buffer.concat([Uint8Array.of(number * 8 + 2), varint(body.length), body])
+/** Returns bytes and lists of bytes as one list. */
+export function bytesOf(...parts: readonly (number | Uint8Array)[]): Uint8Array {
+  return new Uint8Array(
+    Buffer.concat(parts.map((part) => (typeof part === 'number' ? Uint8Array.of(part) : part))),
+  )
+}
+
+/** Returns a field of so many bytes; `tag` is its number and its type. */
+export function field(tag: number, ...parts: readonly (number | Uint8Array)[]): Uint8Array {
+  const body = bytesOf(...parts)
+  return bytesOf(tag, varint(body.length), body)
 }

@@ -1,8 +1,9 @@
 import type { MessageStream } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
-import { type Bytes, each, readShort, sendShort } from '#src/mux/short-way.ts'
+import { type Bytes, readShort, sendShort } from '#src/mux/short-way.ts'
 import { lend } from '#src/p2p/tcp/send-buffers.ts'
 import { asError } from '#src/util/errors.ts'
+import { eachPiece } from '#src/util/pieces.ts'
 
 /**
  * Noise transport frames without the library's copies: a message is sealed in place in one buffer, length
@@ -118,7 +119,7 @@ class FrameSplitter {
   /** Returns the frames that `bytes` complete. */
   decode(bytes: Bytes): Uint8Array[] {
     const frames: Uint8Array[] = []
-    each(bytes, (piece) => this.push(piece, (frame) => frames.push(frame)))
+    eachPiece(bytes, (piece) => this.push(piece, (frame) => frames.push(frame)))
     return frames
   }
 

@@ -9,6 +9,7 @@ import type { Socket } from 'node:net'
 import type { SendResult } from '@libp2p/utils'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { handBack, isLent, lend } from '#src/p2p/tcp/send-buffers.ts'
+import { fill } from '#src/util/pieces.ts'
 
 /** Smaller sends wait for the end of the turn: window updates and presences come in swarms. */
 const smallBytes = 4 * 1024
@@ -52,11 +53,5 @@ export class SocketWriter {
 function joinedIn(list: Uint8ArrayList): Uint8Array {
   const [only, second] = list
   if (only !== undefined && second === undefined) return only
-  const whole = lend(list.byteLength)
-  let at = 0
-  for (const piece of list) {
-    whole.set(piece, at)
-    at += piece.length
-  }
-  return whole
+  return fill(lend(list.byteLength), list)
 }

@@ -7,16 +7,9 @@
  */
 
 import { AbstractStream, type SendResult } from '@libp2p/utils'
-import {
-  type Bytes,
-  each,
-  part,
-  readSafely,
-  type ShortStream,
-  sendShort,
-  type Taker,
-} from '#src/mux/short-way.ts'
+import { type Bytes, part, readSafely, type ShortStream, sendShort, type Taker } from '#src/mux/short-way.ts'
 import type { H3Session, StreamSink } from '#src/p2p/webtransport/h3-session.ts'
+import { eachPiece } from '#src/util/pieces.ts'
 
 /** What a stream needs of its connection. */
 export interface StreamOwner {
@@ -107,7 +100,7 @@ export class WebTransportStream extends AbstractStream implements ShortStream, S
     const sentBytes = Math.min(bytes.byteLength, Math.max(0, aheadBytes - this.#aheadBytes))
     const sent = sentBytes < bytes.byteLength ? part(bytes, 0, sentBytes) : bytes
     if (sentBytes <= mergeBytes) this.#write(sent.subarray())
-    else each(sent, (piece) => this.#write(piece))
+    else eachPiece(sent, (piece) => this.#write(piece))
     return { sentBytes, canSendMore: this.#aheadBytes < aheadBytes }
   }
 

@@ -12,7 +12,7 @@ import { Pull } from '#src/relay/preload/pull.ts'
 import type { Sourcing } from '#src/relay/preload/sourcing.ts'
 import type { Retrieval } from '#src/relay/retrieval.ts'
 import type { Whereabouts } from '#src/relay/whereabouts.ts'
-import type { Body } from '#src/util/pieces.ts'
+import { type Body, joined } from '#src/util/pieces.ts'
 
 /**
  * Where what backends want meets what grants allow: the blocks on their way from clients to backends.
@@ -208,9 +208,10 @@ export class Pulls {
     const { grants, linksOf } = this.#deps
     for (const grant of [...(grants.covering(key) ?? [])]) {
       if (!grant.unread.has(key)) continue
+      const whole = joined(bytes)
       let links: readonly string[] = []
       // Links are known by multihash, so the codec is guessed: what decodes as one of these has its links.
-      for (const codec of linkingCodecs) if (links.length === 0) links = linksOf(codec, bytes, mostLinks)
+      for (const codec of linkingCodecs) if (links.length === 0) links = linksOf(codec, whole, mostLinks)
       this.covered(grant, grants.extend(grant, key, links))
     }
   }

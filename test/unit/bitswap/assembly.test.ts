@@ -6,34 +6,13 @@ import { decodeMessage, type Message, type MessageFault } from '#src/bitswap/mes
 import { maxBlockBytes } from '#src/bitswap/protocol.ts'
 import { digestOf, startHash } from '#src/content/digest.ts'
 import { FrameReader } from '#src/p2p/frames.ts'
-import { varintLength, writeVarint } from '#src/util/bytes.ts'
 import { type Body, eachPiece, joined, keptBytes, Pieces } from '#src/util/pieces.ts'
+import { bytesOf, field, varint } from '#test/support/raw-message.ts'
 import { frameWire, joinBytes } from '#test/support/wire.ts'
 import { cidBytes } from '#test/unit/relay/fixture.ts'
 
 const prefix = Uint8Array.of(1, 0x55, 0x12, 0x20)
 const large = 20_000
-
-type Part = number | Uint8Array
-
-function bytesOf(...parts: readonly Part[]): Uint8Array {
-  return joinBytes([
-    new Uint8Array(0),
-    ...parts.map((part) => (typeof part === 'number' ? Uint8Array.of(part) : part)),
-  ])
-}
-
-function varint(value: number): Uint8Array {
-  const bytes = new Uint8Array(varintLength(value))
-  writeVarint(bytes, 0, value)
-  return bytes
-}
-
-/** A field of so many bytes. */
-function field(tag: number, ...parts: readonly Part[]): Uint8Array {
-  const body = bytesOf(...parts)
-  return bytesOf(tag, varint(body.length), body)
-}
 
 function data(length: number, from = 1): Uint8Array {
   return Uint8Array.from({ length }, (_, at) => (at * from + (at >> 8)) & 0xff)
