@@ -148,7 +148,8 @@ function fieldAt(head: Uint8Array): { length: number; block?: BlockShape } | und
   const first = readVarint(head, cursor, head.length)
   if (first >= 0 && first !== 0x0a) return { length: end }
   const prefixBytes = readVarint(head, cursor, head.length)
-  const prefix = head.slice(cursor.at, cursor.at + prefixBytes)
+  // A copy, which `slice` is not where it is a Buffer.
+  const prefix = new Uint8Array(head.subarray(cursor.at, cursor.at + prefixBytes))
   cursor.at += Math.max(0, prefixBytes)
   const second = readVarint(head, cursor, head.length)
   if (second >= 0 && second !== 0x12) return { length: end }
