@@ -9,6 +9,7 @@
 import { Uint8ArrayList } from 'uint8arraylist'
 import type { Bytes, MuxedConnection } from '#src/mux/short-way.ts'
 import { flags } from '#src/mux/yamux-frame.ts'
+import { emptied } from '#src/util/emptied.ts'
 import { eachPiece } from '#src/util/pieces.ts'
 
 /** Data of this size leaves at once. */
@@ -85,11 +86,11 @@ export class FrameSender {
     this.#host.leaving()
     const { connection } = this.#host
     if (this.#waiting.length === 0) return !connection.writableNeedsDrain
-    const frames = this.#waiting
-    this.#waiting = []
+    const frames = new Uint8ArrayList(...this.#waiting)
+    this.#waiting = emptied(this.#waiting)
     this.#queuedBytes = 0
     if (connection.writeStatus !== 'writable') return false
-    return this.#host.send(new Uint8ArrayList(...frames))
+    return this.#host.send(frames)
   }
 
   #owe(bytes: number): void {

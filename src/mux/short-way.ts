@@ -95,6 +95,8 @@ export function readShort(stream: MessageStream, take: Taker): void {
 
 /** A stream that hands over what it reads without events, if it is one of ours. */
 export interface ShortStream extends MessageStream {
+  /** Called when the peer is seen to have read something. */
+  onRead?: (() => void) | undefined
   /** Everything read from now on goes to `take`, what waits already included. */
   readBy(take: Taker): void
 }
@@ -123,4 +125,9 @@ export function readBy(stream: MessageStream, take: Taker): void {
   const short = stream as Partial<ShortStream>
   if (typeof short.readBy === 'function') short.readBy(take)
   else stream.addEventListener('message', (event) => eachPiece(event.data, take))
+}
+
+/** Has `read` called whenever the peer is seen to have read something that was sent on the stream, where that can be seen. */
+export function whenRead(stream: MessageStream, read: () => void): void {
+  if ('onRead' in stream) (stream as ShortStream).onRead = read
 }

@@ -41,6 +41,7 @@ export class YamuxStream extends AbstractStream implements ShortStream {
   readonly number: number
   readonly #muxer: StreamOwner
   readonly #window: ReceiveWindow
+  onRead: (() => void) | undefined
   /** What the peer may still be sent. */
   #room = initialWindow
   /** Sending waits for the peer's window, not for the connection. */
@@ -99,8 +100,9 @@ export class YamuxStream extends AbstractStream implements ShortStream {
     this.#account()
   }
 
-  /** The peer grants `bytes` more. */
-  granted(bytes: number): void {
+  /** The peer grants `bytes` more, in accepting the stream or because it has read as many. */
+  granted(bytes: number, accepting: boolean): void {
+    if (bytes > 0 && !accepting) this.onRead?.()
     this.#room += bytes
     if (bytes === 0 || !this.#starved) return
     this.#starved = false

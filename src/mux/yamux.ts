@@ -9,6 +9,7 @@
  * `maxStreams` streams; unread bytes stop the connection at `maxUnreadBytes`; windows grow by `maxGrowthBytes` in all.
  */
 
+import '#src/mux/lean-events.ts'
 import {
   type AbortOptions,
   MuxerClosedError,
@@ -24,6 +25,7 @@ import type { Allowance } from '#src/mux/receive-window.ts'
 import { type Bytes, type MuxedConnection, readShort } from '#src/mux/short-way.ts'
 import { FrameReader, type FrameTaker, flags, frameTypes, writeHeader } from '#src/mux/yamux-frame.ts'
 import { type StreamOwner, YamuxStream } from '#src/mux/yamux-stream.ts'
+import { emptied } from '#src/util/emptied.ts'
 import { eachPiece } from '#src/util/pieces.ts'
 
 const yamuxProtocol = '/yamux/1.0.0'
@@ -166,8 +168,8 @@ export class YamuxMuxer
 
   leaving(): void {
     if (this.#fresh.length === 0) return
-    const fresh = this.#fresh
-    this.#fresh = []
+    const fresh = this.#fresh.slice()
+    this.#fresh = emptied(this.#fresh)
     for (const stream of fresh) stream.announce()
   }
 
@@ -195,7 +197,7 @@ export class YamuxMuxer
     const stream = this.#byId.get(id)
     if (stream === undefined) return
     if (type === frameTypes.windowUpdate) {
-      stream.granted(length)
+      stream.granted(length, (flag & flags.ack) !== 0)
       this.#ended(stream, flag)
     } else {
       // Behind its FIN there is no data.

@@ -8,6 +8,7 @@ import { serveQuickly } from '#src/mux/serve-quickly.ts'
 import type { BackendAddress, Target } from '#src/p2p/backend-address.ts'
 import { Inbound } from '#src/p2p/inbound.ts'
 import { Outbound } from '#src/p2p/outbound.ts'
+import type { Resends } from '#src/p2p/resends.ts'
 import type { BackPeer } from '#src/relay/back-peer.ts'
 import type { Backend } from '#src/relay/backend.ts'
 import type { Relay } from '#src/relay/relay.ts'
@@ -30,6 +31,8 @@ export interface LaneConnectionDeps {
   readonly startHash: StartHash
   /** A number in [0, 1). */
   readonly random: () => number
+  /** Shared by all lanes. */
+  readonly resends: Resends
 }
 
 const dialTimeoutMs = 10_000
@@ -116,6 +119,7 @@ export class LaneConnection {
       open: (signal) => connection.newStream([...protocols], { signal, maxOutboundStreams: 16 }),
       take: (version) => peer.take(version),
       stuck: (error) => connection.abort(asError(error)),
+      resends: this.#deps.resends,
     })
     const peer: BackPeer = this.#deps.relay.connectLane(this.backend, this.slot, outbound)
     this.#peer = peer
@@ -133,7 +137,9 @@ export class LaneConnection {
     const inbound = this.#inbound
     serveQuickly(connection, protocols, (stream) => inbound.add(stream))
     const pinger = setInterval(() => {
-      outbound.sweep(performance.now())
+      const nowMs = performance.now()
+      outbound.sweep(nowMs)
+      this.#deps.resends.sweep(nowMs)
       this.#ping(connection)
     }, pingMs)
     const end = (): void => connection.abort(new Error('the edge stops'))

@@ -6,6 +6,7 @@ import { muxerOf, serveQuickly } from '#src/mux/serve-quickly.ts'
 import { addressGroup, remoteHost } from '#src/p2p/addresses.ts'
 import { Inbound } from '#src/p2p/inbound.ts'
 import { Outbound } from '#src/p2p/outbound.ts'
+import { maxResendBytes, Resends } from '#src/p2p/resends.ts'
 import type { FrontPeer } from '#src/relay/front-peer.ts'
 import type { Relay } from '#src/relay/relay.ts'
 import { asError } from '#src/util/errors.ts'
@@ -52,6 +53,7 @@ export class Front {
   readonly #byAddress = new Map<string, Set<string>>()
   /** Connections on which no Bitswap stream can be opened. */
   readonly #mute = new WeakSet<Connection>()
+  readonly #resends = new Resends(maxResendBytes)
   #sweeper: ReturnType<typeof setInterval> | undefined
 
   constructor(node: Libp2p, relay: Relay) {
@@ -162,6 +164,7 @@ export class Front {
         return stream
       },
       take: (version) => peer.take(version),
+      resends: this.#resends,
       hasWindows: () => session.sendingOn?.multiplexer !== '/mplex/6.7.0',
       stuck: (error) => {
         // Who does not answer at all may be a page that sleeps: it comes back when it wakes up without a connection.
@@ -219,6 +222,7 @@ export class Front {
 
   #sweep(): void {
     const nowMs = performance.now()
+    this.#resends.sweep(nowMs)
     for (const session of this.#sessions.values()) {
       session.outbound.sweep(nowMs, idleMs)
       session.inbound.sweep(nowMs)

@@ -1,6 +1,8 @@
 import type { Stream, StreamCloseEvent } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { type Version, versionOf } from '#src/bitswap/protocol.ts'
+import { whenRead } from '#src/mux/short-way.ts'
+import { type Keeper, type Resends, resendMs } from '#src/p2p/resends.ts'
 import type { Link } from '#src/relay/ports.ts'
 import { asError } from '#src/util/errors.ts'
 
@@ -10,7 +12,8 @@ import { asError } from '#src/util/errors.ts'
  * a slow reader does not read stays where it can be bounded.
  *
  * Invariant: one message at a time is out of the relay's hands; if the stream breaks before it left, it is
- * sent again on a new one. Memory: that message, the one before it, and the stream's own window.
+ * sent again on a new one. Memory: that message, the one before it as long as `resends` has it, and the
+ * stream's own window.
  */
 
 export interface OutboundOptions {
@@ -25,6 +28,8 @@ export interface OutboundOptions {
    * which it has not read 4 MiB, and drops what it had.
    */
   readonly hasWindows?: () => boolean
+  /** Bounds what all that share it keep to be sent again. */
+  readonly resends: Resends
 }
 
 const openTimeoutMs = 10_000
@@ -41,15 +46,10 @@ const perStreamBytes = 1024 * 1024
 const unreadStreams = 3
 /** A peer that never closes its side (js-ipfs before 0.55) is not waited for any longer. */
 const unreadMs = 5_000
-/**
- * A peer that resets our stream this soon after a message may not have read it. It is sent once more: a
- * second copy is ignored, and js-ipfs never asks twice.
- */
-const resendMs = 15_000
 /** Sent to one peer before others get their turn of the loop. */
 const turnBytes = 1024 * 1024
 
-export class Outbound implements Link {
+export class Outbound implements Link, Keeper {
   readonly #options: OutboundOptions
   #stream: Stream | undefined
   #unsent: Uint8Array[] | undefined
@@ -60,6 +60,8 @@ export class Outbound implements Link {
   #again = false
   #closed = false
   #sentMs = 0
+  /** The peer was seen to read since the last message began to leave. */
+  #read = false
   /** What the message under way waits for: room on a stream that was full. */
   #full:
     | { readonly stream: Stream; readonly sinceMs: number; resolve(): void; reject(error: Error): void }
@@ -99,7 +101,7 @@ export class Outbound implements Link {
     const stream = this.#stream
     if (stream === undefined || this.#state !== 'idle' || nowMs - this.#sentMs < idleMs) return
     this.#stream = undefined
-    this.#last = undefined
+    this.letGo()
     closeSoon(stream)
   }
 
@@ -130,11 +132,18 @@ export class Outbound implements Link {
     await stream?.close({ signal: AbortSignal.timeout(timeoutMs) }).catch(ignore)
   }
 
+  /** The message that left last is not to be sent again. */
+  letGo(): void {
+    if (this.#last === undefined) return
+    this.#last = undefined
+    this.#options.resends.remove(this)
+  }
+
   /** Ends it; nothing is sent any more. */
   close(): void {
     this.#closed = true
     this.#unsent = undefined
-    this.#last = undefined
+    this.letGo()
     const stream = this.#stream
     this.#stream = undefined
     stream?.abort(new Error('peer is gone'))
@@ -171,11 +180,13 @@ export class Outbound implements Link {
       this.#sentMs = performance.now()
       const message = new Uint8ArrayList(...this.#unsent)
       sentBytes += message.byteLength
+      this.#read = false
       if (!stream.send(message)) {
         await this.#hasRoom(stream)
         sentBytes = 0
       }
-      this.#last = this.#unsent
+      if (this.#closed) return
+      if (!this.#read) this.#keep(this.#unsent, message.byteLength)
       this.#unsent = undefined
       this.#streamBytes += message.byteLength
       if (this.#streamBytes >= perStreamBytes && this.#options.hasWindows?.() === false)
@@ -184,6 +195,11 @@ export class Outbound implements Link {
       await new Promise(setImmediate)
       sentBytes = 0
     }
+  }
+
+  #keep(message: Uint8Array[], bytes: number): void {
+    this.#last = message
+    this.#options.resends.add(this, bytes, this.#sentMs)
   }
 
   /**
@@ -233,16 +249,23 @@ export class Outbound implements Link {
       this.#room(stream, new Error('the stream closed before it took a message'))
       if (this.#stream !== stream) return
       this.#stream = undefined
-      if (event.error === undefined || this.#last === undefined || this.#closed) return
+      const last = this.#last
+      this.letGo()
+      if (event.error === undefined || last === undefined || this.#closed) return
       if (performance.now() - this.#sentMs > resendMs) return
-      this.#unsent ??= this.#last
-      this.#last = undefined
+      // Where one waits to be sent again, that is the one.
+      this.#unsent ??= last
       this.wake()
     }
     stream.addEventListener('close', forget, { once: true })
     stream.addEventListener('drain', () => this.#room(stream))
     // Nothing is ever answered on a stream of ours; whatever comes is not kept.
     stream.addEventListener('message', ignore)
+    // Who reads the stream does not reset it for not wanting it: the message need not be sent again.
+    whenRead(stream, () => {
+      this.#read = true
+      this.letGo()
+    })
     this.#stream = stream
     return stream
   }

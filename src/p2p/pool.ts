@@ -5,6 +5,7 @@ import { maxBlockBytes, protocols } from '#src/bitswap/protocol.ts'
 import type { BackendConfig } from '#src/config/config.ts'
 import { LaneConnection } from '#src/p2p/back.ts'
 import { BackendAddress } from '#src/p2p/backend-address.ts'
+import { maxResendBytes, Resends } from '#src/p2p/resends.ts'
 import type { BackendStatus } from '#src/pool/backend.ts'
 import { byAffinity } from '#src/pool/policy.ts'
 import type { Backend, BackendRpc } from '#src/relay/backend.ts'
@@ -46,6 +47,7 @@ export class BackendPool {
 
   constructor(configs: readonly BackendConfig[], deps: PoolDeps) {
     this.#hosts = deps.hosts
+    const shared = { ...deps, random: Math.random, resends: new Resends(maxResendBytes) }
     this.#members = configs.map((config) => {
       const rpc = config.kind === 'rpc' ? new KuboRpc(config) : undefined
       const address = new BackendAddress(config, rpc)
@@ -55,7 +57,7 @@ export class BackendPool {
         ...(config.gateway !== undefined && { gateway: readByGateway(config.gateway) }),
       })
       const lanes = deps.hosts.map(
-        (host, slot) => new LaneConnection(backend, slot, { ...deps, host, address, random: Math.random }),
+        (host, slot) => new LaneConnection(backend, slot, { ...shared, host, address }),
       )
       return { backend, config, address, lanes }
     })

@@ -2,6 +2,7 @@ import type { CidKey } from '#src/bitswap/cid.ts'
 import { targetMessageBytes, type Version } from '#src/bitswap/protocol.ts'
 import { encodeAnswers, type OutgoingBlock } from '#src/bitswap/writer.ts'
 import type { Buffers } from '#src/relay/buffers.ts'
+import { emptied } from '#src/util/emptied.ts'
 import type { Body } from '#src/util/pieces.ts'
 
 /**
@@ -60,12 +61,11 @@ export class Outbox {
     }
     const blocks = this.#blocks.slice(from, this.#next)
     if (blocks.length === 0 && (this.presences === 0 || version !== '1.2')) {
-      this.#haves = []
-      this.#dontHaves = []
+      this.#clearPresences()
       return undefined
     }
     if (this.#next === this.#blocks.length) {
-      this.#blocks = []
+      this.#blocks = emptied(this.#blocks)
       this.#next = 0
     } else if (this.#next > 1024) {
       this.#blocks = this.#blocks.slice(this.#next)
@@ -75,19 +75,22 @@ export class Outbox {
     }
     this.#takenBytes = size
     const frame = encodeAnswers(version, blocks, this.#haves, this.#dontHaves)
-    this.#haves = []
-    this.#dontHaves = []
+    this.#clearPresences()
     return frame
   }
 
   clear(): void {
     this.#blocks = []
     this.#next = 0
-    this.#haves = []
-    this.#dontHaves = []
+    this.#clearPresences()
     this.#buffers.usedBytes -= this.bytes
     this.bytes = 0
     this.#takenBytes = 0
+  }
+
+  #clearPresences(): void {
+    this.#haves = emptied(this.#haves)
+    this.#dontHaves = emptied(this.#dontHaves)
   }
 }
 

@@ -9,6 +9,7 @@ import type { Socket } from 'node:net'
 import type { SendResult } from '@libp2p/utils'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { handBack, isLent, lend } from '#src/p2p/tcp/send-buffers.ts'
+import { emptied } from '#src/util/emptied.ts'
 import { fill } from '#src/util/pieces.ts'
 
 /** Smaller sends wait for the end of the turn: window updates and presences come in swarms. */
@@ -34,7 +35,7 @@ export class SocketWriter {
   flush(): void {
     if (this.#small.length === 0) return
     const together = this.#small.length === 1 ? (this.#small[0] as Uint8Array) : Buffer.concat(this.#small)
-    this.#small = []
+    this.#small = emptied(this.#small)
     if (this.#socket.writable) this.#socket.write(together)
   }
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
 import { Outbound } from '#src/p2p/outbound.ts'
+import { Resends } from '#src/p2p/resends.ts'
 import { FakeStream, until } from '#test/unit/p2p/fake-stream.ts'
 
 interface UnderTest {
@@ -8,16 +9,19 @@ interface UnderTest {
   readonly queue: Uint8Array[][]
   readonly versions: string[]
   readonly stuck: unknown[]
+  readonly resends: Resends
   /** What opening a stream does; a new stream as a rule. */
   open: () => Promise<FakeStream>
 }
 
 function underTest(protocol?: string): UnderTest {
+  const resends = new Resends(1024)
   const it: UnderTest = {
     streams: [],
     queue: [],
     versions: [],
     stuck: [],
+    resends,
     open: async () => new FakeStream(protocol),
     outbound: new Outbound({
       open: async () => {
@@ -30,6 +34,7 @@ function underTest(protocol?: string): UnderTest {
         return it.queue.shift()
       },
       stuck: (error) => it.stuck.push(error),
+      resends,
     }),
   }
   return it
