@@ -17,6 +17,9 @@ const largeBytes = 4 * 1024
 const maxWaiting = 256
 /** A peer that makes us answer (pings, refused streams) and does not read the answers. */
 const maxBacklogBytes = 64 * 1024
+/** How long a frame that nobody waits for may wait for others to leave with, and how many of them. */
+const laterMs = 100
+const maxLater = 16
 
 export interface SenderHost {
   readonly connection: MuxedConnection
@@ -34,6 +37,8 @@ export class FrameSender {
   #queuedBytes = 0
   #scheduled = false
   #backlogBytes = 0
+  #later = 0
+  #laterTimer: ReturnType<typeof setTimeout> | undefined
 
   constructor(host: SenderHost) {
     this.#host = host
@@ -67,6 +72,17 @@ export class FrameSender {
     else this.soon()
   }
 
+  /** Sends a frame without data that nobody waits for: with what leaves next. Alone it would be a packet of its own. */
+  controlLater(frame: Uint8Array): void {
+    if (++this.#later >= maxLater || this.#scheduled) return this.control(frame)
+    this.#waiting.push(frame)
+    this.#owe(frame.length)
+    this.#laterTimer ??= setTimeout(() => {
+      this.#laterTimer = undefined
+      this.soon()
+    }, laterMs)
+  }
+
   /** Sends what waits at the end of this turn. */
   soon(): void {
     if (this.#scheduled) return
@@ -89,6 +105,7 @@ export class FrameSender {
     const frames = new Uint8ArrayList(...this.#waiting)
     this.#waiting = emptied(this.#waiting)
     this.#queuedBytes = 0
+    this.#later = 0
     if (connection.writeStatus !== 'writable') return false
     return this.#host.send(frames)
   }

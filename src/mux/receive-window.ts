@@ -29,6 +29,11 @@ export class ReceiveWindow {
     this.#updatedMs = nowMs
   }
 
+  /** What the peer may still send. */
+  get unused(): number {
+    return this.#granted
+  }
+
   /** Makes the window `bytes` wide, if the allowance has that; returns what to grant the peer for it. */
   widen(bytes: number): number {
     const more = Math.min(bytes - this.#window, this.#largest - this.#window, this.#allowance.leftBytes)

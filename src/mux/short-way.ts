@@ -97,6 +97,8 @@ export function readShort(stream: MessageStream, take: Taker): void {
 export interface ShortStream extends MessageStream {
   /** Called when the peer is seen to have read something. */
   onRead?: (() => void) | undefined
+  /** Nobody waits for the end of our side when the peer has ended its own. */
+  lingers?: boolean
   /** Everything read from now on goes to `take`, what waits already included. */
   readBy(take: Taker): void
 }
@@ -130,4 +132,9 @@ export function readBy(stream: MessageStream, take: Taker): void {
 /** Has `read` called whenever the peer is seen to have read something that was sent on the stream, where that can be seen. */
 export function whenRead(stream: MessageStream, read: () => void): void {
   if ('onRead' in stream) (stream as ShortStream).onRead = read
+}
+
+/** Has the end of our side, once the peer has ended its own, leave with what else is sent. */
+export function linger(stream: MessageStream): void {
+  if ('lingers' in stream) (stream as ShortStream).lingers = true
 }

@@ -21,6 +21,10 @@ export interface StreamOwner {
   sendQueued(): boolean
   /** Grants `window` bytes, or carries flags. */
   sendUpdate(flag: number, id: number, window: number): void
+  /** Carries flags that nobody waits for. */
+  sendEnd(flag: number, id: number): void
+  /** Sends all that waits, and what is still to be said. */
+  sendNow(): void
   /** The stream holds so many unread bytes more, or less. */
   held(bytes: number): void
 }
@@ -42,6 +46,7 @@ export class YamuxStream extends AbstractStream implements ShortStream {
   readonly #muxer: StreamOwner
   readonly #window: ReceiveWindow
   onRead: (() => void) | undefined
+  lingers = false
   /** What the peer may still be sent. */
   #room = initialWindow
   /** Sending waits for the peer's window, not for the connection. */
@@ -91,7 +96,10 @@ export class YamuxStream extends AbstractStream implements ShortStream {
 
   /** The peer announces `bytes` on this stream; false when it was not granted that many. */
   charge(bytes: number): boolean {
-    return this.#window.charge(bytes)
+    const granted = this.#window.charge(bytes)
+    // It has used up half of what it knows to be granted: it is to hear of the rest before that is looked at.
+    if (this.#untold > 0 && this.#window.unused <= this.#untold + initialWindow / 2) this.#muxer.sendNow()
+    return granted
   }
 
   /** Takes a piece of what the peer sends. */
@@ -126,7 +134,7 @@ export class YamuxStream extends AbstractStream implements ShortStream {
 
   override sendData(bytes: Bytes): SendResult {
     const total = bytes.byteLength
-    const allowed = Math.min(total, this.#room)
+    const allowed = roomFor(total, this.#room)
     let sentBytes = 0
     while (sentBytes < allowed) {
       const length = Math.min(allowed - sentBytes, maxFrameBytes)
@@ -171,7 +179,9 @@ export class YamuxStream extends AbstractStream implements ShortStream {
     const waits = this.writeBufferLength > 0 || this.sendingData || this.writableNeedsDrain
     if (waits || this.remoteWriteStatus !== 'closed' || this.writeStatus !== 'writable')
       return super.close(options)
-    this.#muxer.sendUpdate(this.#takeFlags() | flags.fin, this.number, 0)
+    const ends = this.#takeFlags() | flags.fin
+    if (this.lingers) this.#muxer.sendEnd(ends, this.number)
+    else this.#muxer.sendUpdate(ends, this.number, 0)
     this.writeStatus = 'closed'
     this.onTransportClosed()
   }
@@ -202,3 +212,16 @@ export class YamuxStream extends AbstractStream implements ShortStream {
     this.#unread = unread
   }
 }
+
+/**
+ * Returns how much of `total` bytes to send, given the peer's window. If some of it has to wait for the window anyway, that
+ * is a little more: a full window with the headers of its frames would be a few bytes more than whole records of TLS,
+ * and these a record, a write and a packet of their own.
+ */
+function roomFor(total: number, room: number): number {
+  if (total <= room) return total
+  return room >= bulkBytes ? room - restBytes : room
+}
+
+const restBytes = 256
+const bulkBytes = 64 * 1024

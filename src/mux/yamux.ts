@@ -160,6 +160,14 @@ export class YamuxMuxer
     this.#sender.control(writeHeader(frameTypes.windowUpdate, flag, id, window))
   }
 
+  sendEnd(flag: number, id: number): void {
+    this.#sender.controlLater(writeHeader(frameTypes.windowUpdate, flag, id, 0))
+  }
+
+  sendNow(): void {
+    this.#sender.flush()
+  }
+
   held(bytes: number): void {
     this.#gate.held(bytes)
   }

@@ -3,7 +3,7 @@ import { Assembly } from '#src/bitswap/assembly.ts'
 import type { StartHash } from '#src/bitswap/block.ts'
 import { decodeMessage, type Message } from '#src/bitswap/message.ts'
 import { maxMessageBytes } from '#src/bitswap/protocol.ts'
-import { readBy } from '#src/mux/short-way.ts'
+import { linger, readBy } from '#src/mux/short-way.ts'
 import { FrameReader } from '#src/p2p/frames.ts'
 import { closeSoon } from '#src/p2p/outbound.ts'
 import type { RefusalReason } from '#src/relay/counters.ts'
@@ -51,6 +51,8 @@ export class Inbound {
     const frames = new FrameReader(maxMessageBytes, () => new Assembly(this.#options.startHash))
     const reading: Reading = { frames, heardMs: performance.now() }
     this.#streams.set(stream, reading)
+    // Nothing is ever said on it, so nobody waits for the end of that.
+    linger(stream)
     // Not before all of it is read: what is unread in a stream that both have closed is not delivered.
     stream.addEventListener('end', () => closeSoon(stream), { once: true })
     stream.addEventListener('close', () => this.#forget(stream, reading), { once: true })

@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
 import type { Stream } from '@libp2p/interface'
+import { linger } from '#src/mux/short-way.ts'
 import { flags, frameTypes, headerBytes } from '#src/mux/yamux-frame.ts'
 import { frame, framesOf, raw, turn } from './fake-connection.ts'
 import { kibibyte } from './muxers.ts'
@@ -71,7 +72,9 @@ test('no frame is larger than one of Noise, and none is sent beyond the window',
   expect(stream.send(new Uint8Array(300 * kibibyte))).toBe(false)
   await turn()
   const sizes = connection.takeFrames().map(({ length }) => length)
-  expect(sizes.reduce((sum, size) => sum + size)).toBe(256 * kibibyte)
+  // A little less than the window, so that with its headers it fills whole records of TLS.
+  expect(sizes.reduce((sum, size) => sum + size)).toBe(256 * kibibyte - 256)
+  expect(256 * kibibyte).toBeGreaterThan(256 * kibibyte - 256 + sizes.length * headerBytes)
   expect(Math.max(...sizes)).toBe(65_519 - headerBytes)
   let drains = 0
   stream.addEventListener('drain', () => drains++)
@@ -84,7 +87,71 @@ test('no frame is larger than one of Noise, and none is sent beyond the window',
   connection.onData(frame('windowUpdate', 0, 1, 100 * kibibyte))
   expect([drains, stream.writeBufferLength]).toEqual([1, 0])
   await turn()
-  expect(connection.takeFrames().map(({ length }) => length)).toEqual([10 * kibibyte, 34 * kibibyte])
+  expect(connection.takeFrames().map(({ length }) => length)).toEqual([10 * kibibyte + 256, 34 * kibibyte])
+})
+
+/** Streams that the peer opened and ended, and that are ended here: each leaves a FIN to be sent. */
+function endStreams(count: number) {
+  const { connection, muxer } = raw()
+  muxer.addEventListener('stream', ({ detail: stream }) => {
+    linger(stream)
+    stream.addEventListener('remoteCloseWrite', () => void stream.close())
+  })
+  const ids = Array.from({ length: count }, (_, i) => 2 * i + 1)
+  for (const id of ids) connection.onData(frame('windowUpdate', syn, id))
+  return { connection, muxer, ids, end: (id: number) => connection.onData(frame('windowUpdate', fin, id)) }
+}
+
+test('the end of a stream that nobody waits for leaves with something else', async () => {
+  const { connection, muxer, end } = endStreams(2)
+  await turn()
+  connection.takeFrames()
+  end(1)
+  end(3)
+  await turn()
+  expect(connection.takeFrames()).toEqual([])
+  muxer.ping()
+  await turn()
+  expect(connection.takeFrames().map(({ id, flag }) => [id, flag])).toEqual([
+    [1, fin],
+    [3, fin],
+    [0, syn],
+  ])
+})
+
+test('and is sent alone if nothing else is: soon, or when there are many of them', async () => {
+  const { connection, ids, end } = endStreams(17)
+  await turn()
+  connection.takeFrames()
+  for (const id of ids.slice(0, 16)) end(id)
+  await turn()
+  expect(connection.takeFrames()).toHaveLength(16)
+  end(33)
+  await turn()
+  expect(connection.takeFrames()).toEqual([])
+  const deadline = performance.now() + 2_000
+  while (connection.sent.length === 0 && performance.now() < deadline) await turn()
+  expect(connection.takeFrames()).toMatchObject([{ id: 33, flag: fin }])
+})
+
+test('who has sent half of its window hears of the rest before what it sent is looked at', async () => {
+  const { connection, muxer } = raw({ firstWindow: 1024 * kibibyte })
+  let acceptedAfter = -1
+  let read = 0
+  muxer.addEventListener('stream', ({ detail: stream }) => {
+    stream.addEventListener('message', ({ data }) => {
+      read += data.byteLength
+      if (connection.sent.length > 0 && acceptedAfter < 0) acceptedAfter = read
+    })
+  })
+  const piece = new Uint8Array(64 * kibibyte)
+  const all = [frame('data', syn, 1, piece), ...[1, 2, 3].map(() => frame('data', 0, 1, piece))]
+  connection.onData(Buffer.concat(all))
+  // With the second frame, half of it, and within the read that brought all four.
+  expect(acceptedAfter).toBe(128 * kibibyte)
+  expect(connection.takeFrames()).toMatchObject([{ id: 1, flag: ack, length: 768 * kibibyte }])
+  await turn()
+  expect(connection.takeFrames()).toEqual([])
 })
 
 test('a grant is of no use to who waits for the connection', async () => {
@@ -113,7 +180,7 @@ test('what a stream still has to say leaves before its end', async () => {
   await closed
   await turn()
   expect(connection.takeFrames().map(({ type, flag, length }) => [type, flag, length])).toEqual([
-    [frameTypes.data, 0, kibibyte],
+    [frameTypes.data, 0, kibibyte + 256],
     [frameTypes.windowUpdate, fin, 0],
   ])
 })
