@@ -77,10 +77,12 @@ export class FrameSender {
     if (++this.#later >= maxLater || this.#scheduled) return this.control(frame)
     this.#waiting.push(frame)
     this.#owe(frame.length)
-    this.#laterTimer ??= setTimeout(() => {
+    if (this.#laterTimer !== undefined) return
+    this.#laterTimer = setTimeout(() => {
       this.#laterTimer = undefined
       this.soon()
     }, laterMs)
+    this.#laterTimer.unref?.()
   }
 
   /** Sends what waits at the end of this turn. */

@@ -19,7 +19,11 @@ export type Bytes = Uint8Array | Uint8ArrayList
 export type Taker = (bytes: Uint8Array) => void
 
 /** A connection as a muxer sees it: the library's streams tell more than its interface says. */
-export type MuxedConnection = MessageStream & Pick<AbstractMessageStream, 'readStatus' | 'writeStatus'>
+export type MuxedConnection = MessageStream &
+  Pick<AbstractMessageStream, 'readStatus' | 'writeStatus'> & {
+    /** Writes now what would wait for the end of the turn, where anything does. */
+    flush?: () => void
+  }
 
 /** What the library's message streams are made of, so far as it is touched here (utils 7.4.1). */
 interface Inner {

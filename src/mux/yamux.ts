@@ -166,6 +166,7 @@ export class YamuxMuxer
 
   sendNow(): void {
     this.#sender.flush()
+    this.connection.flush?.()
   }
 
   held(bytes: number): void {

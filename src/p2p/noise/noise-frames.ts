@@ -1,6 +1,6 @@
 import type { MessageStream } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
-import { type Bytes, readShort, sendShort } from '#src/mux/short-way.ts'
+import { type Bytes, type MuxedConnection, readShort, sendShort } from '#src/mux/short-way.ts'
 import { lend } from '#src/p2p/tcp/send-buffers.ts'
 import { asError } from '#src/util/errors.ts'
 import { eachPiece } from '#src/util/pieces.ts'
@@ -62,6 +62,7 @@ export function quickenFrames(connection: MessageStream): MessageStream {
   stream.encrypt = (message) => sealAll(message, handshake)
   sendShort(connection)
   sendShort(stream.stream)
+  ;(connection as MuxedConnection).flush = () => (stream.stream as MuxedConnection).flush?.()
   const opened = (frame: Uint8Array): void => stream.onData(stream.decrypt(frame))
   readShort(stream.stream, (bytes) => {
     try {

@@ -25,6 +25,8 @@ export interface SocketConnection {
   sendData(bytes: Uint8ArrayList): SendResult
   sendClose(options?: AbortOptions): Promise<void>
   sendReset(): void
+  /** Writes now what would wait for the end of the turn; ours has it. */
+  flush?: () => void
 }
 
 /** Makes every send one write; to be called once per connection. */
@@ -40,6 +42,7 @@ export function joinWrites(connection: SocketConnection): void {
     return writer
   }
   connection.sendData = (bytes) => current().write(bytes)
+  connection.flush = () => current().flush()
   connection.sendClose = (options) => {
     current().flush()
     return close(options)

@@ -58,6 +58,11 @@ export class TcpConnection extends AbstractMultiaddrConnection {
     return this.#writer.write(data)
   }
 
+  /** Writes now what would wait for the end of the turn. */
+  flush(): void {
+    this.#writer.flush()
+  }
+
   override async sendClose(options?: AbortOptions): Promise<void> {
     if (this.#socket.destroyed) return
     this.#writer.flush()
