@@ -1,13 +1,15 @@
 /**
- * The events of libp2p's streams and connections, in plain JavaScript: importing this changes those of the library for good.
- * They are EventTargets of the runtime, with a native listener and four functions for everyone who listens, a native
- * event for everything that happens whether or not somebody listens, and some sixty listeners per connection.
+ * The events of libp2p's streams, connections and muxers, in plain JavaScript: importing this changes those of the library
+ * for good. There, each of these is an EventTarget of the runtime: an object outside of JavaScript, with a native listener and
+ * four functions for everyone who listens, and a native event for whatever happens, whether or not somebody listens. A
+ * connection has sixty listeners, and boxo opens a stream for every message.
  *
  * Invariant: who listens is called as the DOM's standard has it (order, `once`, `signal`, once per listener, not if removed
  * meanwhile, not if added meanwhile), but an event knows no target, and there is no capturing. Memory: one entry per
  * listener, gone with its target.
  */
 
+import { AbstractMessageStream, AbstractStreamMuxer } from '@libp2p/utils'
 import { TypedEventEmitter } from 'main-event'
 
 type Callback = ((event: Event) => void) | { handleEvent(event: Event): void }
@@ -29,7 +31,7 @@ const listeners = Symbol('listeners')
 
 interface Target {
   /** In the order in which they were added. Entries are only ever added to a list that somebody may go over. */
-  [listeners]?: Listener[]
+  [listeners]?: Listener[] | undefined
 }
 
 function find(target: Target, type: string, callback: Callback, capture: boolean): Listener | undefined {
@@ -61,8 +63,10 @@ function capturing(options: Options | undefined): boolean {
   return typeof options === 'boolean' ? options : options?.capture === true
 }
 
-const lean = {
-  addEventListener(this: Target, type: string, callback: Callback | null, options?: Options): void {
+class LeanEmitter implements Target {
+  [listeners]: Listener[] | undefined = undefined
+
+  addEventListener(type: string, callback: Callback | null, options?: Options): void {
     const { once = false, signal } = typeof options === 'object' && options !== null ? options : {}
     const capture = capturing(options)
     if (callback === null || callback === undefined || signal?.aborted === true) return
@@ -75,15 +79,15 @@ const lean = {
     }
     if (this[listeners] === undefined) this[listeners] = [listener]
     else this[listeners].push(listener)
-  },
+  }
 
-  removeEventListener(this: Target, type: string, callback?: Callback | null, options?: Options): void {
+  removeEventListener(type: string, callback?: Callback | null, options?: Options): void {
     if (callback === null || callback === undefined) return
     const listener = find(this, type, callback, capturing(options))
     if (listener !== undefined) remove(this, listener)
-  },
+  }
 
-  dispatchEvent(this: Target, event: Event): boolean {
+  dispatchEvent(event: Event): boolean {
     const all = this[listeners]
     // Those that are added meanwhile stand behind the last one.
     const count = all?.length ?? 0
@@ -94,18 +98,26 @@ const lean = {
       call(listener.callback, event)
     }
     return !event.defaultPrevented
-  },
+  }
 
-  safeDispatchEvent(this: Target & EventTarget, type: string, detail?: CustomEventInit): boolean {
+  safeDispatchEvent(type: string, detail?: CustomEventInit): boolean {
     if (!this[listeners]?.some((each) => each.type === type)) return true
     return this.dispatchEvent(new CustomEvent(type, detail))
-  },
+  }
 
-  listenerCount(this: Target, type: string): number {
+  listenerCount(type: string): number {
     return this[listeners]?.filter((each) => each.type === type).length ?? 0
-  },
+  }
 }
 
-for (const [name, value] of Object.entries(lean)) {
+/** What all of them inherit from is put in the place of what they have from the library. */
+for (const name of Object.getOwnPropertyNames(LeanEmitter.prototype)) {
+  if (name === 'constructor') continue
+  const value = LeanEmitter.prototype[name as keyof LeanEmitter]
   Object.defineProperty(TypedEventEmitter.prototype, name, { value, writable: true, configurable: true })
+}
+// These are made by the hundred, and need nothing else of an EventTarget either.
+for (const many of [AbstractMessageStream, AbstractStreamMuxer]) {
+  Object.setPrototypeOf(many, LeanEmitter)
+  Object.setPrototypeOf(many.prototype, LeanEmitter.prototype)
 }

@@ -12,6 +12,9 @@ export type QuickHandler = (stream: YamuxStream) => void
 
 const greeting = line('/multistream/1.0.0')
 
+/** Whose first frame is that long says more than fits the window it knows of, as a rule. */
+const bulkBytes = 60 * 1024
+
 /** Longer names are the library's. */
 const maxLineBytes = 127
 
@@ -80,6 +83,7 @@ export class QuickSelect {
     stream.skip(wanted.answer.length)
     stream.protocol = wanted.protocol
     stream.send(wanted.answer)
+    if (stream.readBufferLength >= bulkBytes) stream.hurry()
     try {
       this.#handler(stream)
     } catch (error) {

@@ -94,11 +94,16 @@ export class YamuxStream extends AbstractStream implements ShortStream {
     if (this.#flags !== 0 || window > 0) this.#muxer.sendUpdate(this.#takeFlags(), this.number, window)
   }
 
+  /** What was said here, and what is granted, is sent now: the peer is about to wait for it. */
+  hurry(): void {
+    if (this.#untold > 0) this.#muxer.sendNow()
+  }
+
   /** The peer announces `bytes` on this stream; false when it was not granted that many. */
   charge(bytes: number): boolean {
     const granted = this.#window.charge(bytes)
     // It has used up half of what it knows to be granted: it is to hear of the rest before that is looked at.
-    if (this.#untold > 0 && this.#window.unused <= this.#untold + initialWindow / 2) this.#muxer.sendNow()
+    if (this.#untold > 0 && this.#window.unused <= this.#untold + initialWindow / 2) this.hurry()
     return granted
   }
 
@@ -134,7 +139,7 @@ export class YamuxStream extends AbstractStream implements ShortStream {
 
   override sendData(bytes: Bytes): SendResult {
     const total = bytes.byteLength
-    const allowed = roomFor(total, this.#room)
+    const allowed = Math.min(total, this.#room)
     let sentBytes = 0
     while (sentBytes < allowed) {
       const length = Math.min(allowed - sentBytes, maxFrameBytes)
@@ -212,16 +217,3 @@ export class YamuxStream extends AbstractStream implements ShortStream {
     this.#unread = unread
   }
 }
-
-/**
- * Returns how much of `total` bytes to send, given the peer's window. If some of it has to wait for the window anyway, that
- * is a little more: a full window with the headers of its frames would be a few bytes more than whole records of TLS,
- * and these a record, a write and a packet of their own.
- */
-function roomFor(total: number, room: number): number {
-  if (total <= room) return total
-  return room >= bulkBytes ? room - restBytes : room
-}
-
-const restBytes = 256
-const bulkBytes = 64 * 1024
