@@ -170,3 +170,26 @@ test('a stream that is reset, or whose connection ends, before it said anything 
   expect(muxer.streams).toEqual([])
   expect([...quick, ...library]).toEqual([])
 })
+
+/** How much of a first frame was read when the answer left, if that is within the read of the frame. */
+function readWhenAnswered(frameBytes: number): number | undefined {
+  const { connection, muxer } = raw({ firstWindow: 1024 * 1024 })
+  let answeredAt: number | undefined
+  let flushes = 0
+  Object.assign(connection, { flush: () => flushes++ })
+  muxer.serve([protocol], (stream) => {
+    let read = 0
+    readBy(stream, (bytes) => {
+      if (connection.sent.length > 0 && flushes > 0) answeredAt ??= read
+      read += bytes.length
+    })
+  })
+  const more = Buffer.alloc(frameBytes - asked.length)
+  connection.onData(frame('data', syn, 1, Buffer.concat([asked, more])))
+  return answeredAt
+}
+
+test('who says much at once is answered before it is read, down to the socket; others at the end of the turn', () => {
+  expect(readWhenAnswered(64 * 1024)).toBe(0)
+  expect(readWhenAnswered(32 * 1024)).toBeUndefined()
+})

@@ -14,6 +14,8 @@ export class FakeStream extends EventTarget {
   room = true
   aborted: Error | undefined
   closes = 0
+  /** Called when the far side is seen to read; who has no windows has no such thing. */
+  onRead: (() => void) | undefined
 
   constructor(protocol = '/ipfs/bitswap/1.2.0') {
     super()

@@ -135,6 +135,54 @@ test('a peer that resets our stream right after a message gets it once more; one
   expect(it.streams[2]?.sent.map((bytes) => [...bytes])).toEqual([[3]])
 })
 
+test('a message that was read is not kept to be sent again, however late its peer is seen to read', async () => {
+  const it = underTest()
+  it.queue.push(one)
+  it.outbound.wake()
+  await until(() => it.streams[0]?.sent.length === 1, 'the message')
+  expect(it.resends.bytes).toBe(2)
+  it.streams[0]?.onRead?.()
+  expect(it.resends.bytes).toBe(0)
+  it.streams[0]?.abort(new Error('reset'))
+  it.queue.push(two)
+  it.outbound.wake()
+  await until(() => it.streams[1]?.sent.length === 1, 'the next')
+  expect(it.streams[1]?.sent.map((bytes) => [...bytes])).toEqual([[3]])
+})
+
+test('nor one that was read while it waited for room; the next one is', async () => {
+  const it = underTest()
+  const stream = new FakeStream()
+  stream.room = false
+  it.open = async () => stream
+  it.queue.push(one)
+  it.outbound.wake()
+  await until(() => stream.sent.length === 1, 'the message')
+  stream.onRead?.()
+  stream.drain()
+  it.queue.push(two)
+  it.outbound.wake()
+  await until(() => stream.sent.length === 2, 'the next')
+  expect(it.resends.bytes).toBe(1)
+})
+
+test('an idle stream, the end and time let go of what was kept', async () => {
+  for (const end of [
+    (it: UnderTest) => it.outbound.close(),
+    (it: UnderTest) => it.outbound.sweep(performance.now() + 10_000, 5_000),
+    (it: UnderTest) => it.resends.sweep(performance.now() + 15_001),
+    (it: UnderTest) => void it.streams[0]?.close(),
+  ]) {
+    const it = underTest()
+    it.queue.push(one)
+    it.outbound.wake()
+    await until(() => it.resends.bytes === 2, 'the message')
+    await new Promise((resolve) => setImmediate(resolve))
+    end(it)
+    expect(it.resends.bytes).toBe(0)
+  }
+})
+
 test('a peer to which no stream opens is given up after some tries', async () => {
   const it = underTest()
   let tries = 0

@@ -26,7 +26,8 @@ function stream(inPlace: boolean, seen = new Uint8ArrayList()): Quickened {
   const open = { readStatus: 'readable', readBuffer: new Uint8ArrayList(), send: () => true }
   const connection = {
     ...open,
-    stream: { ...open, onData: () => {} },
+    flushed: 0,
+    stream: { ...open, onData: () => {}, flush: () => connection.flushed++ },
     opened,
     aborted,
     onData: (bytes: Uint8Array) => opened.append(bytes),
@@ -107,4 +108,10 @@ test('what came before the framing was replaced is not lost, wherever it was cut
     const frames = [...receiver.decoder.decode(wire.slice(at))]
     expect(frames.map((frame) => [...receiver.decrypt(frame)])).toEqual([[...message]])
   }
+})
+
+test('who hurries a connection hurries the one below', () => {
+  const secured = stream(true) as unknown as { flush(): void; flushed: number }
+  secured.flush()
+  expect(secured.flushed).toBe(1)
 })

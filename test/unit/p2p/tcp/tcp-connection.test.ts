@@ -62,6 +62,18 @@ test('small and large sends arrive in order', async () => {
   expect(received.bytes().equals(all)).toBe(true)
 })
 
+test('a small send waits for the end of the turn, unless it is hurried', async () => {
+  const { connection } = await connectionPair()
+  const { socket } = connection
+  connection.send(Buffer.from('waits'))
+  expect(socket.bytesWritten).toBe(0)
+  connection.flush()
+  expect(socket.bytesWritten).toBe(5)
+  connection.flush()
+  await Promise.resolve()
+  expect(socket.bytesWritten).toBe(5)
+})
+
 test('what was sent in the turn of the close arrives', async () => {
   const { connection, client } = await connectionPair()
   const received = readAll(client)
