@@ -263,6 +263,7 @@ export class Outbound implements Link, Keeper {
     stream.addEventListener('message', ignore)
     // Who reads the stream does not reset it for not wanting it: the message need not be sent again.
     whenRead(stream, () => {
+      if (this.#stream !== stream) return
       this.#read = true
       this.letGo()
     })

@@ -166,6 +166,19 @@ test('nor one that was read while it waited for room; the next one is', async ()
   expect(it.resends.bytes).toBe(1)
 })
 
+test('what is read on a stream that was left says nothing of the next one', async () => {
+  const it = underTest()
+  it.queue.push(one)
+  it.outbound.wake()
+  await until(() => it.resends.bytes === 2, 'the message')
+  it.outbound.move()
+  it.queue.push(two)
+  it.outbound.wake()
+  await until(() => it.resends.bytes === 1, 'the next, on another stream')
+  it.streams[0]?.onRead?.()
+  expect([it.streams.length, it.resends.bytes]).toEqual([2, 1])
+})
+
 test('an idle stream, the end and time let go of what was kept', async () => {
   for (const end of [
     (it: UnderTest) => it.outbound.close(),
