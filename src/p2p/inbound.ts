@@ -5,7 +5,7 @@ import { decodeMessage, type Message } from '#src/bitswap/message.ts'
 import { maxMessageBytes } from '#src/bitswap/protocol.ts'
 import { linger, readBy } from '#src/mux/short-way.ts'
 import { FrameReader } from '#src/p2p/frames.ts'
-import { closeSoon } from '#src/p2p/outbound.ts'
+import { closeSoon } from '#src/p2p/stream-ends.ts'
 import type { RefusalReason } from '#src/relay/counters.ts'
 
 /**

@@ -3,6 +3,7 @@ import { Uint8ArrayList } from 'uint8arraylist'
 import { type Version, versionOf } from '#src/bitswap/protocol.ts'
 import { whenRead } from '#src/mux/short-way.ts'
 import { type Keeper, type Resends, resendMs } from '#src/p2p/resends.ts'
+import { closeSoon, readToItsEnd } from '#src/p2p/stream-ends.ts'
 import type { Link } from '#src/relay/ports.ts'
 import { asError } from '#src/util/errors.ts'
 
@@ -35,8 +36,6 @@ export interface OutboundOptions {
 const openTimeoutMs = 10_000
 /** A reader that takes nothing for this long is given up. */
 const stuckMs = 120_000
-/** After a clean close a peer has this long to close its own side. */
-const closeTimeoutMs = 10_000
 const attempts = 3
 /** A stream that is full for so long, while its peer is heard on another connection, leads nowhere. */
 const blackHoleMs = 1_000
@@ -46,6 +45,8 @@ const perStreamBytes = 1024 * 1024
 const unreadStreams = 3
 /** A peer that never closes its side (js-ipfs before 0.55) is not waited for any longer. */
 const unreadMs = 5_000
+/** A stream that is read, and on which something was sent so lately, is not one that its peer does not want any more. */
+const flowMs = 1_000
 /** Sent to one peer before others get their turn of the loop. */
 const turnBytes = 1024 * 1024
 
@@ -60,8 +61,9 @@ export class Outbound implements Link, Keeper {
   #again = false
   #closed = false
   #sentMs = 0
-  /** The peer was seen to read since the last message began to leave. */
+  /** The peer was seen to read since the last message began to leave, and ever since this stream was opened. */
   #read = false
+  #isRead = false
   /** What the message under way waits for: room on a stream that was full. */
   #full:
     | { readonly stream: Stream; readonly sinceMs: number; resolve(): void; reject(error: Error): void }
@@ -177,7 +179,9 @@ export class Outbound implements Link, Keeper {
       this.#again = false
       this.#unsent ??= this.#options.take(versionOf(stream.protocol))
       if (this.#unsent === undefined) return
-      this.#sentMs = performance.now()
+      const nowMs = performance.now()
+      const flows = this.#isRead && nowMs - this.#sentMs < flowMs
+      this.#sentMs = nowMs
       const message = new Uint8ArrayList(...this.#unsent)
       sentBytes += message.byteLength
       this.#read = false
@@ -186,7 +190,8 @@ export class Outbound implements Link, Keeper {
         sentBytes = 0
       }
       if (this.#closed) return
-      if (!this.#read) this.#keep(this.#unsent, message.byteLength)
+      if (flows || this.#read) this.letGo()
+      else this.#keep(this.#unsent, message.byteLength)
       this.#unsent = undefined
       this.#streamBytes += message.byteLength
       if (this.#streamBytes >= perStreamBytes && this.#options.hasWindows?.() === false)
@@ -240,6 +245,7 @@ export class Outbound implements Link, Keeper {
 
   async #open(): Promise<Stream> {
     this.#streamBytes = 0
+    this.#isRead = false
     const stream = await this.#options.open(AbortSignal.timeout(openTimeoutMs))
     if (this.#closed) {
       stream.abort(new Error('peer is gone'))
@@ -265,38 +271,12 @@ export class Outbound implements Link, Keeper {
     whenRead(stream, () => {
       if (this.#stream !== stream) return
       this.#read = true
+      this.#isRead = true
       this.letGo()
     })
     this.#stream = stream
     return stream
   }
-}
-
-/** Resolves when the peer has closed its side of the stream, when the stream is over, or when time is up. */
-function readToItsEnd(stream: Stream, timeoutMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer)
-      stream.removeEventListener('remoteCloseWrite', done)
-      stream.removeEventListener('close', done)
-      resolve()
-    }
-    const timer = setTimeout(done, timeoutMs)
-    stream.addEventListener('remoteCloseWrite', done)
-    stream.addEventListener('close', done)
-  })
-}
-
-/** Closes our side without waiting, and the whole stream if the peer does not follow. */
-export function closeSoon(stream: Stream, timeoutMs = closeTimeoutMs): void {
-  stream.close().catch(ignore)
-  // Most are closed by now: a peer that closed its side, and nothing that waits to be sent.
-  if (stream.status === 'closed') return
-  const timer = setTimeout(() => {
-    if (stream.status !== 'closed') stream.abort(new Error('not closed by its peer'))
-  }, timeoutMs)
-  timer.unref?.()
-  stream.addEventListener('close', () => clearTimeout(timer), { once: true })
 }
 
 function ignore(): void {}

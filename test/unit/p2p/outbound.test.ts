@@ -150,7 +150,7 @@ test('a message that was read is not kept to be sent again, however late its pee
   expect(it.streams[1]?.sent.map((bytes) => [...bytes])).toEqual([[3]])
 })
 
-test('nor one that was read while it waited for room; the next one is', async () => {
+test('nor one that was read while it waited for room, nor those that follow at once', async () => {
   const it = underTest()
   const stream = new FakeStream()
   stream.room = false
@@ -160,9 +160,28 @@ test('nor one that was read while it waited for room; the next one is', async ()
   await until(() => stream.sent.length === 1, 'the message')
   stream.onRead?.()
   stream.drain()
+  for (let n = 2; n <= 5; n++) {
+    it.queue.push(two)
+    it.outbound.wake()
+    await until(() => stream.sent.length === n, `message ${n}`)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(it.resends.bytes).toBe(0)
+  }
+})
+
+test('the first message after a pause is kept again: idle streams are dropped without a word', async () => {
+  const it = underTest()
+  it.queue.push(one)
+  it.outbound.wake()
+  await until(() => it.streams[0]?.sent.length === 1, 'the message')
+  it.streams[0]?.onRead?.()
+  await new Promise((resolve) => setTimeout(resolve, 1_020))
   it.queue.push(two)
   it.outbound.wake()
-  await until(() => stream.sent.length === 2, 'the next')
+  await until(() => it.resends.bytes === 1, 'the next')
+  it.streams[0]?.abort(new Error('reset'))
+  await until(() => it.streams[1]?.sent.length === 1, 'the copy')
+  // The new stream was not seen to be read.
   expect(it.resends.bytes).toBe(1)
 })
 
