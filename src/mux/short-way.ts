@@ -54,7 +54,7 @@ export function sendShort(stream: MessageStream): void {
     inner.sendingData = true
     try {
       const { sentBytes, canSendMore } = inner.sendData(bytes)
-      if (sentBytes < byteLength) inner.writeBuffer.prepend(part(bytes, sentBytes))
+      if (sentBytes < byteLength) inner.writeBuffer.prepend(rest(bytes, sentBytes))
       if (!canSendMore) inner.writableNeedsDrain = true
     } catch (error) {
       inner.abort(error as Error)
@@ -68,6 +68,14 @@ export function sendShort(stream: MessageStream): void {
     return !inner.writableNeedsDrain
   }
 }
+
+/** Returns what is left of it; a copy if that is little, which would keep all that it is a part of. */
+function rest(bytes: Bytes, from: number): Bytes {
+  const left = part(bytes, from)
+  return left.byteLength < littleBytes ? new Uint8Array(left.subarray()) : left
+}
+
+const littleBytes = 4096
 
 /** Returns a part of it without copying. */
 export function part(bytes: Bytes, from: number, to?: number): Bytes {

@@ -129,3 +129,19 @@ test('the short way reads, sends, and tells the same as the long way', async () 
     { numRuns: 200 },
   )
 })
+
+test('a little that has to wait keeps nothing of what has left; much is not copied', () => {
+  for (const [left, copied] of [
+    [50, true],
+    [10_000, false],
+  ] as const) {
+    const stream = new Plain()
+    sendShort(stream)
+    stream.room = 100_000 - left
+    const bytes = new Uint8Array(100_000).map((_, i) => i)
+    expect(stream.send(new Uint8ArrayList(bytes.subarray(0, 10), bytes.subarray(10)))).toBe(false)
+    const [waiting] = [...stream.writeBuffer]
+    expect(waiting).toEqual(bytes.subarray(-left))
+    expect(waiting?.buffer === bytes.buffer).toBe(!copied)
+  }
+})
