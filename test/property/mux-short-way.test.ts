@@ -22,6 +22,10 @@ class Plain extends AbstractMessageStream {
     }
   }
 
+  get unsent(): Uint8ArrayList {
+    return this.writeBuffer
+  }
+
   take(bytes: Uint8Array): void {
     this.read.push(...bytes)
     // A reader may pause within what it reads.
@@ -140,7 +144,7 @@ test('a little that has to wait keeps nothing of what has left; much is not copi
     stream.room = 100_000 - left
     const bytes = new Uint8Array(100_000).map((_, i) => i)
     expect(stream.send(new Uint8ArrayList(bytes.subarray(0, 10), bytes.subarray(10)))).toBe(false)
-    const [waiting] = [...stream.writeBuffer]
+    const [waiting] = [...stream.unsent]
     expect(waiting).toEqual(bytes.subarray(-left))
     expect(waiting?.buffer === bytes.buffer).toBe(!copied)
   }
