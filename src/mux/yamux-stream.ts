@@ -103,7 +103,7 @@ export class YamuxStream extends AbstractStream implements ShortStream {
   charge(bytes: number): boolean {
     const granted = this.#window.charge(bytes)
     // It has used up half of what it knows to be granted: it is to hear of the rest before that is looked at.
-    if (this.#untold > 0 && this.#window.unused <= this.#untold + initialWindow / 2) this.hurry()
+    if (this.#window.unused <= this.#untold + initialWindow / 2) this.hurry()
     return granted
   }
 

@@ -6,7 +6,6 @@
  * The front keeps nothing about a peer but its open connections.
  */
 
-import '#src/mux/lean-events.ts'
 import { identify } from '@libp2p/identify'
 import type { ComponentLogger, Connection, PeerId, PeerStore, PrivateKey } from '@libp2p/interface'
 import { mplex } from '@libp2p/mplex'

@@ -61,9 +61,10 @@ export class Outbound implements Link, Keeper {
   #again = false
   #closed = false
   #sentMs = 0
-  /** The peer was seen to read since the last message began to leave, and ever since this stream was opened. */
+  /** The peer was seen to read since the last message began to leave. */
   #read = false
-  #isRead = false
+  /** The peer was seen to read since this stream was opened. */
+  #everRead = false
   /** What the message under way waits for: room on a stream that was full. */
   #full:
     | { readonly stream: Stream; readonly sinceMs: number; resolve(): void; reject(error: Error): void }
@@ -180,7 +181,7 @@ export class Outbound implements Link, Keeper {
       this.#unsent ??= this.#options.take(versionOf(stream.protocol))
       if (this.#unsent === undefined) return
       const nowMs = performance.now()
-      const flows = this.#isRead && nowMs - this.#sentMs < flowMs
+      const flows = this.#everRead && nowMs - this.#sentMs < flowMs
       this.#sentMs = nowMs
       const message = new Uint8ArrayList(...this.#unsent)
       sentBytes += message.byteLength
@@ -245,7 +246,7 @@ export class Outbound implements Link, Keeper {
 
   async #open(): Promise<Stream> {
     this.#streamBytes = 0
-    this.#isRead = false
+    this.#everRead = false
     const stream = await this.#options.open(AbortSignal.timeout(openTimeoutMs))
     if (this.#closed) {
       stream.abort(new Error('peer is gone'))
@@ -271,7 +272,7 @@ export class Outbound implements Link, Keeper {
     whenRead(stream, () => {
       if (this.#stream !== stream) return
       this.#read = true
-      this.#isRead = true
+      this.#everRead = true
       this.letGo()
     })
     this.#stream = stream

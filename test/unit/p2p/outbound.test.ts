@@ -1,4 +1,4 @@
-import { expect, test } from 'bun:test'
+import { expect, spyOn, test } from 'bun:test'
 import { Outbound } from '#src/p2p/outbound.ts'
 import { Resends } from '#src/p2p/resends.ts'
 import { FakeStream, until } from '#test/unit/p2p/fake-stream.ts'
@@ -38,6 +38,15 @@ function underTest(protocol?: string): UnderTest {
     }),
   }
   return it
+}
+
+/** Has it send a message, and waits until that is on a stream. */
+async function send(it: UnderTest, message: Uint8Array[]): Promise<void> {
+  const sent = (): number => it.streams.reduce((sum, stream) => sum + stream.sent.length, 0)
+  const before = sent()
+  it.queue.push(message)
+  it.outbound.wake()
+  await until(() => sent() === before + 1, 'the message')
 }
 
 const one = [Uint8Array.of(1), Uint8Array.of(2)]
@@ -123,30 +132,22 @@ test('a message whose stream broke under it is sent again', async () => {
 
 test('a peer that resets our stream right after a message gets it once more; one that closes it does not', async () => {
   const it = underTest()
-  it.queue.push(one)
-  it.outbound.wake()
-  await until(() => it.streams[0]?.sent.length === 1, 'the message')
+  await send(it, one)
   it.streams[0]?.abort(new Error('reset'))
   await until(() => it.streams[1]?.sent.length === 1, 'the copy')
   await it.streams[1]?.close()
-  it.queue.push(two)
-  it.outbound.wake()
-  await until(() => it.streams[2]?.sent.length === 1, 'the next')
+  await send(it, two)
   expect(it.streams[2]?.sent.map((bytes) => [...bytes])).toEqual([[3]])
 })
 
 test('a message that was read is not kept to be sent again, however late its peer is seen to read', async () => {
   const it = underTest()
-  it.queue.push(one)
-  it.outbound.wake()
-  await until(() => it.streams[0]?.sent.length === 1, 'the message')
+  await send(it, one)
   expect(it.resends.bytes).toBe(2)
   it.streams[0]?.onRead?.()
   expect(it.resends.bytes).toBe(0)
   it.streams[0]?.abort(new Error('reset'))
-  it.queue.push(two)
-  it.outbound.wake()
-  await until(() => it.streams[1]?.sent.length === 1, 'the next')
+  await send(it, two)
   expect(it.streams[1]?.sent.map((bytes) => [...bytes])).toEqual([[3]])
 })
 
@@ -155,15 +156,12 @@ test('nor one that was read while it waited for room, nor those that follow at o
   const stream = new FakeStream()
   stream.room = false
   it.open = async () => stream
-  it.queue.push(one)
-  it.outbound.wake()
-  await until(() => stream.sent.length === 1, 'the message')
+  await send(it, one)
   stream.onRead?.()
   stream.drain()
   for (let n = 2; n <= 5; n++) {
-    it.queue.push(two)
-    it.outbound.wake()
-    await until(() => stream.sent.length === n, `message ${n}`)
+    await send(it, two)
+    expect(stream.sent.length).toBe(n)
     await new Promise((resolve) => setImmediate(resolve))
     expect(it.resends.bytes).toBe(0)
   }
@@ -171,14 +169,12 @@ test('nor one that was read while it waited for room, nor those that follow at o
 
 test('the first message after a pause is kept again: idle streams are dropped without a word', async () => {
   const it = underTest()
-  it.queue.push(one)
-  it.outbound.wake()
-  await until(() => it.streams[0]?.sent.length === 1, 'the message')
+  await send(it, one)
   it.streams[0]?.onRead?.()
-  await new Promise((resolve) => setTimeout(resolve, 1_020))
-  it.queue.push(two)
-  it.outbound.wake()
-  await until(() => it.resends.bytes === 1, 'the next')
+  const realNow = performance.now.bind(performance)
+  using _later = spyOn(performance, 'now').mockImplementation(() => realNow() + 1_000)
+  await send(it, two)
+  expect(it.resends.bytes).toBe(1)
   it.streams[0]?.abort(new Error('reset'))
   await until(() => it.streams[1]?.sent.length === 1, 'the copy')
   // The new stream was not seen to be read.
@@ -187,13 +183,11 @@ test('the first message after a pause is kept again: idle streams are dropped wi
 
 test('what is read on a stream that was left says nothing of the next one', async () => {
   const it = underTest()
-  it.queue.push(one)
-  it.outbound.wake()
-  await until(() => it.resends.bytes === 2, 'the message')
+  await send(it, one)
+  expect(it.resends.bytes).toBe(2)
   it.outbound.move()
-  it.queue.push(two)
-  it.outbound.wake()
-  await until(() => it.resends.bytes === 1, 'the next, on another stream')
+  await send(it, two)
+  expect(it.resends.bytes).toBe(1)
   it.streams[0]?.onRead?.()
   expect([it.streams.length, it.resends.bytes]).toEqual([2, 1])
 })
@@ -206,9 +200,8 @@ test('an idle stream, the end and time let go of what was kept', async () => {
     (it: UnderTest) => void it.streams[0]?.close(),
   ]) {
     const it = underTest()
-    it.queue.push(one)
-    it.outbound.wake()
-    await until(() => it.resends.bytes === 2, 'the message')
+    await send(it, one)
+    expect(it.resends.bytes).toBe(2)
     await new Promise((resolve) => setImmediate(resolve))
     end(it)
     expect(it.resends.bytes).toBe(0)
