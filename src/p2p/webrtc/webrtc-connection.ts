@@ -73,6 +73,8 @@ export class WebRtcConnection extends AbstractMultiaddrConnection {
     const full = this.#muxer === undefined ? maxEarlyStreams : maxStreams
     if (this.status !== 'open' || this.#streams.size >= full) return closed(channel)
     const stream = this.#stream(channel, 'inbound')
+    // One that closed before it had its handlers tells them nothing.
+    if (!channel.isOpen()) return stream.onTransportClosed()
     this.#muxer?.onRemoteStream(stream)
   }
 

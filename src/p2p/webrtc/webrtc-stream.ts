@@ -10,6 +10,7 @@ import { AbstractStream, type SendResult } from '@libp2p/utils'
 import { type Bytes, readSafely, type ShortStream, sendShort, type Taker } from '#src/mux/short-way.ts'
 import { dataFrame, FrameReader, flagFrame, flags, maxDataBytes } from '#src/p2p/webrtc/frames.ts'
 import type { NativeChannel } from '#src/p2p/webrtc/native.ts'
+import { Opening } from '#src/p2p/webrtc/opening.ts'
 import { asError } from '#src/util/errors.ts'
 
 interface WebRtcStreamInit {
@@ -30,6 +31,8 @@ export class WebRtcStream extends AbstractStream implements ShortStream {
   readonly #held: (bytes: number) => void
   readonly #frames = new FrameReader()
   readonly #finished = Promise.withResolvers<void>()
+  /** Until a stream of the peer's has begun. */
+  #opening: Opening | undefined
   #unread = 0
 
   constructor({ channel, direction, log, held }: WebRtcStreamInit) {
@@ -42,6 +45,7 @@ export class WebRtcStream extends AbstractStream implements ShortStream {
     })
     this.#channel = channel
     this.#held = held
+    if (direction === 'inbound') this.#opening = new Opening()
     sendShort(this)
     this.addEventListener('close', () => this.#release(), { once: true })
     channel.setBufferedAmountLowThreshold(maxBufferedBytes / 4)
@@ -53,6 +57,10 @@ export class WebRtcStream extends AbstractStream implements ShortStream {
       this.onRemoteCloseWrite()
       this.onTransportClosed()
     })
+  }
+
+  get #lives(): boolean {
+    return this.status === 'open' || this.status === 'closing'
   }
 
   /** What waits is handed over before this returns. */
@@ -97,19 +105,27 @@ export class WebRtcStream extends AbstractStream implements ShortStream {
   }
 
   #receive(message: string | Uint8Array | ArrayBuffer): void {
-    if (this.status !== 'open' && this.status !== 'closing') return
+    if (!this.#lives) return
     try {
       if (typeof message === 'string') throw new Error('text on a data channel')
       const bytes = message instanceof Uint8Array ? message : new Uint8Array(message)
-      for (const { flag, data } of this.#frames.push(bytes)) {
-        // What comes behind a reset in the same message belongs to nothing.
-        if (this.status !== 'open' && this.status !== 'closing') break
-        if (data !== undefined && data.length > 0) this.onData(data as Uint8Array<ArrayBuffer>)
-        if (flag !== undefined) this.#obey(flag)
+      if (this.#opening === undefined) this.#read(bytes)
+      else {
+        for (const each of this.#opening.push(bytes)) this.#read(each)
+        if (this.#opening.over) this.#opening = undefined
       }
       this.#account()
     } catch (error) {
       this.abort(asError(error))
+    }
+  }
+
+  #read(bytes: Uint8Array): void {
+    for (const { flag, data } of this.#frames.push(bytes)) {
+      // What comes behind a reset belongs to nothing.
+      if (!this.#lives) return
+      if (data !== undefined && data.length > 0) this.onData(data as Uint8Array<ArrayBuffer>)
+      if (flag !== undefined) this.#obey(flag)
     }
   }
 
@@ -144,8 +160,8 @@ export class WebRtcStream extends AbstractStream implements ShortStream {
   }
 
   #account(): void {
-    const lives = this.status === 'open' || this.status === 'closing'
-    const unread = lives ? this.readBufferLength + this.#frames.heldBytes : 0
+    const held = this.#frames.heldBytes + (this.#opening?.heldBytes ?? 0)
+    const unread = this.#lives ? this.readBufferLength + held : 0
     if (unread === this.#unread) return
     this.#held(unread - this.#unread)
     this.#unread = unread

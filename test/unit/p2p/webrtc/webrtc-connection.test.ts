@@ -35,7 +35,7 @@ class FakeChannel implements NativeChannel {
 }
 
 /** A connection whose handshake is not over, and how its client opens a stream. */
-function connected(): { connection: WebRtcConnection; opens: () => FakeChannel } {
+function connected(): { connection: WebRtcConnection; opens: (channel?: FakeChannel) => FakeChannel } {
   let welcome: (channel: NativeChannel) => void = () => {}
   const peer = {
     close: () => {},
@@ -49,8 +49,7 @@ function connected(): { connection: WebRtcConnection; opens: () => FakeChannel }
     direction: 'inbound',
     log: defaultLogger().forComponent('test'),
   })
-  const opens = (): FakeChannel => {
-    const channel = new FakeChannel()
+  const opens = (channel = new FakeChannel()): FakeChannel => {
     welcome(channel)
     return channel
   }
@@ -65,6 +64,30 @@ test('streams that come early are handed on, those that are over by then are not
   expect(muxer.streams.map(({ status }) => status)).toEqual(['open'])
   opens()
   expect(muxer.streams.length).toBe(2)
+})
+
+test('a stream that closed before it was heard of is none', () => {
+  const { connection, opens } = connected()
+  const muxer = connection.muxerFactory.createStreamMuxer(connection)
+  for (let i = 0; i < 2_000; i++) {
+    const channel = new FakeChannel()
+    channel.closed = true
+    opens(channel)
+  }
+  expect(muxer.streams).toEqual([])
+  opens()
+  expect(muxer.streams.length).toBe(1)
+})
+
+test('the first two messages of a stream may change places', () => {
+  const { connection, opens } = connected()
+  const muxer = connection.muxerFactory.createStreamMuxer(connection)
+  const channel = opens()
+  const [length, body] = [Uint8Array.of(22), Buffer.from('\x12\x14\x13/multistream/1.0.0\n')]
+  channel.says(body)
+  channel.says(length)
+  const [stream] = muxer.streams
+  expect([stream?.status, stream?.readBufferLength]).toEqual(['open', 20])
 })
 
 test('an end is acknowledged once, however often it is said', () => {
