@@ -10,6 +10,10 @@ export interface BenchOptions {
   readonly other: string | undefined
   readonly profiles: readonly string[]
   readonly binary: string | undefined
+  /** What the clients of every subject offer, where it is not what Go offers: TLS before Noise. */
+  readonly security: 'noise' | 'tls' | undefined
+  /** How long the soak takes, in minutes. */
+  readonly soakMinutes: number
   readonly list: boolean
   readonly help: boolean
 }
@@ -27,12 +31,29 @@ export function parseOptions(args: readonly string[]): BenchOptions | { readonly
         other: { type: 'string' },
         profile: { type: 'string', multiple: true, default: [] },
         binary: { type: 'string' },
+        security: { type: 'string' },
+        'soak-minutes': { type: 'string', default: '5' },
         list: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
     })
-    const { profile, json, report, other, binary, ...rest } = values
-    return { ...rest, json, report, other, binary, profiles: profile, wanted: positionals }
+    const { profile, json, report, other, binary, security, 'soak-minutes': minutes, ...rest } = values
+    if (security !== undefined && security !== 'noise' && security !== 'tls')
+      return { fault: `--security is noise or tls, not "${security}"` }
+    const soakMinutes = Number(minutes)
+    if (!(soakMinutes > 0 && soakMinutes <= 24 * 60))
+      return { fault: `--soak-minutes is a number up to 1440, not "${minutes}"` }
+    return {
+      ...rest,
+      json,
+      report,
+      other,
+      binary,
+      security,
+      soakMinutes,
+      profiles: profile,
+      wanted: positionals,
+    }
   } catch (error) {
     return { fault: (error as Error).message }
   }
@@ -59,6 +80,8 @@ Options:
                       and prints the multiaddr that clients dial, with /p2p/…, once it listens (and one with /ws)
   --profile CASE      run CASE on the edge from source and print its CPU time by room; leaves a .cpuprofile
   --binary FILE       measure this executable instead of building one: an earlier release, say
+  --security NAME     noise or tls: what clients speak; default what go-libp2p prefers, TLS
+  --soak-minutes N    how long "soak" takes; default 5
   --list              print the cases
   --help              print this
 

@@ -61,7 +61,11 @@ export async function startStage(lab: Lab, options: StageOptions): Promise<Stage
   if (has('other') && lab.options.other !== undefined) {
     subjects.push(await lab.keep(startOther(lab.options.other, direct)))
   }
-  return { backend, subjects }
+  const { security } = lab.options
+  return {
+    backend,
+    subjects: security === undefined ? subjects : subjects.map((each) => ({ ...each, security })),
+  }
 }
 
 /** Returns the backend as `KITSUNE_BACKENDS` has it. */

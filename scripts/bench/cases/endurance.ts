@@ -3,7 +3,7 @@ import { startGoChurn, startGoLoad } from '#test/support/go-load.ts'
 import type { BenchCase } from '../case.ts'
 import { faultsOf } from '../case.ts'
 import type { Lab } from '../lab.ts'
-import { CpuClock, counted, measure, partsOf } from '../measure.ts'
+import { CpuClock, counted, dialling, measure, partsOf } from '../measure.ts'
 import { memory, resetPeak, watchMemory } from '../proc.ts'
 import type { CaseResult, Run, Series, SubjectKind } from '../results.ts'
 import { lastPart, slope } from '../statistics.ts'
@@ -75,7 +75,7 @@ async function besideSlowReaders(lab: Lab, subject: Subject, backend: Subject): 
   lab.progress(`${name}, ${clients} clients stop reading`)
   const stuck = { ...content, clients, wants: 64, count: 64, shared: true, shuffle: true, slow: true }
   const forLong = { seconds: seconds * 100, lostAfterMs: seconds * 100_000 }
-  const slow = await lab.keep(startGoLoad({ peer: subject.tcp, ...stuck, ...forLong }))
+  const slow = await lab.keep(startGoLoad({ ...dialling(subject), ...stuck, ...forLong }))
   await lab.pause(seconds)
   const still = watchMemory(subject.pid)
   await lab.pause(seconds * 2)
@@ -92,7 +92,7 @@ const soakCase: BenchCase = {
   title: 'clients come, want 16 blocks of 256 KiB and go, 16 at a time',
   groups: ['memory'],
   async run(lab) {
-    const seconds = lab.options.quick ? 10 : 300
+    const seconds = lab.options.quick ? 10 : lab.options.soakMinutes * 60
     const stage = await startStage(lab, { content, kinds: ['direct', 'edge'] })
     const edge = stage.subjects.find(({ kind }) => kind === 'edge')!
     return soak(lab, edge, stage.subjects[0]!, seconds)
@@ -108,7 +108,7 @@ async function soak(
   resetPeak(subject.pid)
   lab.progress(`soak: ${seconds} s of coming and going`)
   const load = await lab.keep(
-    startGoChurn({ peer: subject.tcp, ...content, clients: 16, wants: 16, count: 16, seconds }),
+    startGoChurn({ ...dialling(subject), ...content, clients: 16, wants: 16, count: 16, seconds }),
   )
   const watch = watchMemory(subject.pid, 1000)
   const clock = new CpuClock({ ...partsOf(subject, backend), load: load.process.pid })

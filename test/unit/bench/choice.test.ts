@@ -45,6 +45,16 @@ test('options', () => {
     report: undefined,
     profiles: ['1k', '256k'],
   })
+  expect(parseOptions([])).toMatchObject({ security: undefined, soakMinutes: 5 })
+  const soak = ['soak', '--security', 'noise', '--soak-minutes', '30']
+  expect(parseOptions(soak)).toMatchObject({ security: 'noise', soakMinutes: 30 })
+  expect(parseOptions(['--security', 'plaintext'])).toMatchObject({
+    fault: expect.stringContaining('plaintext'),
+  })
+  for (const minutes of ['0', '-1', 'x', '1441'])
+    expect(parseOptions([`--soak-minutes=${minutes}`])).toMatchObject({
+      fault: expect.stringContaining(minutes),
+    })
   expect(parseOptions(['--fast'])).toMatchObject({ fault: expect.stringContaining('--fast') })
 })
 
