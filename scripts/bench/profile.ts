@@ -10,7 +10,7 @@ import { measure } from './measure.ts'
 import { cpuTime, threadCpuSeconds } from './proc.ts'
 import type { ProfileResult } from './results.ts'
 import { type CpuProfile, selfTimeByRoom } from './rooms.ts'
-import { startStage } from './subjects.ts'
+import { securedBy, startStage } from './subjects.ts'
 import { alignRows } from './table.ts'
 
 /** It stops sampling when it ends, and writes then: a drain and half a minute for large profiles. */
@@ -25,9 +25,8 @@ export async function profile(lab: Lab, name: string): Promise<ProfileResult> {
     const stage = await startStage(lab, { ...stageOf(spec), kinds: ['direct'] })
     // Else it would start itself anew for the allocator's sake and be profiled twice.
     const env = { ...spec.env, MIMALLOC_PURGE_DELAY: '5000', MIMALLOC_PURGE_HOLES: '0' }
-    const edge = await lab.keep(
-      startEdge(lab, { backends: [stage.backend.rpc], env, profileInto: directory }),
-    )
+    const started = startEdge(lab, { backends: [stage.backend.rpc], env, profileInto: directory })
+    const edge = securedBy(lab.options.security, await lab.keep(started))
     // The first load is there to be compiled; the profile is that of the second.
     lab.progress(`profile of ${name}: warming up`)
     const load = (round: number) =>

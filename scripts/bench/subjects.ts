@@ -61,11 +61,12 @@ export async function startStage(lab: Lab, options: StageOptions): Promise<Stage
   if (has('other') && lab.options.other !== undefined) {
     subjects.push(await lab.keep(startOther(lab.options.other, direct)))
   }
-  const { security } = lab.options
-  return {
-    backend,
-    subjects: security === undefined ? subjects : subjects.map((each) => ({ ...each, security })),
-  }
+  return { backend, subjects: subjects.map((each) => securedBy(lab.options.security, each)) }
+}
+
+/** Returns the subject as clients dial it that offer this protocol alone. */
+export function securedBy<S extends Subject>(security: Subject['security'] | undefined, subject: S): S {
+  return security === undefined ? subject : { ...subject, security }
 }
 
 /** Returns the backend as `KITSUNE_BACKENDS` has it. */
