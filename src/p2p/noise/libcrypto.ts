@@ -7,6 +7,9 @@
  * cipher context for sealing and one for opening, whoever the frame is for; keys are set anew for every frame.
  */
 
+import type { Bytes } from '#src/mux/short-way.ts'
+import { eachPiece } from '#src/util/pieces.ts'
+
 const tagBytes = 16
 const keyBytes = 32
 const nonceBytes = 12
@@ -15,8 +18,8 @@ const getTag = 0x10
 const setTag = 0x11
 
 export interface LongAead {
-  /** Writes ciphertext and tag into `sealed`; `plain` may be its beginning. */
-  seal(sealed: Uint8Array, plain: Uint8Array, nonce: Uint8Array, key: Uint8Array): void
+  /** Writes ciphertext and tag of what `plain` has in pieces into `sealed`. */
+  seal(sealed: Uint8Array, plain: Bytes, nonce: Uint8Array, key: Uint8Array): void
   /** Writes the plaintext into `plain`, which may be the beginning of `sealed`; false when the tag is wrong. */
   open(plain: Uint8Array, sealed: Uint8Array, nonce: Uint8Array, key: Uint8Array): boolean
 }
@@ -88,17 +91,17 @@ class EvpAead implements LongAead {
     this.#opening = this.#context(0)
   }
 
-  seal(sealed: Uint8Array, plain: Uint8Array, nonce: Uint8Array, key: Uint8Array): void {
-    checkLengths(sealed, plain, nonce, key)
-    const bytes = plain.length
+  seal(sealed: Uint8Array, plain: Bytes, nonce: Uint8Array, key: Uint8Array): void {
+    checkLengths(sealed, plain.byteLength, nonce, key)
+    const tag = sealed.subarray(sealed.length - tagBytes)
     const done =
       this.#crypt(this.#sealing, 1, sealed, plain, nonce, key) &&
-      this.#evp.EVP_CIPHER_CTX_ctrl(this.#sealing, getTag, tagBytes, sealed.subarray(bytes)) === 1
+      this.#evp.EVP_CIPHER_CTX_ctrl(this.#sealing, getTag, tagBytes, tag) === 1
     if (!done) throw new Error('libcrypto seals nothing')
   }
 
   open(plain: Uint8Array, sealed: Uint8Array, nonce: Uint8Array, key: Uint8Array): boolean {
-    checkLengths(sealed, plain, nonce, key)
+    checkLengths(sealed, plain.length, nonce, key)
     const bytes = plain.length
     if (this.#evp.EVP_CIPHER_CTX_ctrl(this.#opening, setTag, tagBytes, sealed.subarray(bytes)) !== 1)
       return false
@@ -109,16 +112,23 @@ class EvpAead implements LongAead {
     context: unknown,
     seals: number,
     to: Uint8Array,
-    from: Uint8Array,
+    from: Bytes,
     nonce: Uint8Array,
     key: Uint8Array,
   ): boolean {
     const evp = this.#evp
-    return (
-      evp.EVP_CipherInit_ex(context, null, null, key, nonce, seals) === 1 &&
-      evp.EVP_CipherUpdate(context, to, this.#length, from, from.length) === 1 &&
-      evp.EVP_CipherFinal_ex(context, to, this.#length) === 1
-    )
+    let done = evp.EVP_CipherInit_ex(context, null, null, key, nonce, seals) === 1
+    let at = 0
+    eachPiece(from, (piece) => {
+      const { length } = piece
+      // Memory without a byte has no address to hand over.
+      if (length === 0 || !done) return
+      done =
+        at + length <= to.length &&
+        evp.EVP_CipherUpdate(context, to.subarray(at), this.#length, piece, length) === 1
+      at += length
+    })
+    return done && evp.EVP_CipherFinal_ex(context, to, this.#length) === 1
   }
 
   #context(seals: number): unknown {
@@ -131,10 +141,10 @@ class EvpAead implements LongAead {
 }
 
 /** What is handed over are addresses: a wrong length would be somebody else's memory. */
-function checkLengths(sealed: Uint8Array, plain: Uint8Array, nonce: Uint8Array, key: Uint8Array): void {
+function checkLengths(sealed: Uint8Array, plainBytes: number, nonce: Uint8Array, key: Uint8Array): void {
   if (
-    plain.length === 0 ||
-    sealed.length !== plain.length + tagBytes ||
+    plainBytes === 0 ||
+    sealed.length !== plainBytes + tagBytes ||
     nonce.length !== nonceBytes ||
     key.length !== keyBytes
   ) {

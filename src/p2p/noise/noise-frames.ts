@@ -1,13 +1,13 @@
 import type { MessageStream } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
-import { type Bytes, type MuxedConnection, readShort, sendShort } from '#src/mux/short-way.ts'
+import { type Bytes, type MuxedConnection, part, readShort, sendShort } from '#src/mux/short-way.ts'
 import { lend } from '#src/p2p/tcp/send-buffers.ts'
 import { asError } from '#src/util/errors.ts'
 import { eachPiece } from '#src/util/pieces.ts'
 
 /**
- * Noise transport frames without the library's copies: a message is sealed in place in one buffer, length
- * prefixes included, and a frame is opened in place in the memory it was received in.
+ * Noise transport frames without the library's copies: a message is sealed out of the pieces in which it comes into one
+ * buffer, length prefixes included, and a frame is opened in place in the memory it was received in.
  *
  * Invariant: frames are those of the library, byte for byte. Memory: one buffer per message sent; of what
  * is received, the frame that is not whole yet (64 KiB).
@@ -24,7 +24,7 @@ interface EncryptedStream {
   readonly stream: MessageStream
   readonly handshake: {
     decrypt(frame: Uint8Array, target: Uint8Array): Uint8Array | Uint8ArrayList
-    encrypt(plain: Uint8Array): Uint8Array | Uint8ArrayList
+    encrypt(plain: Bytes): Uint8Array | Uint8ArrayList
   }
   decoder: {
     decode(bytes: Bytes): Iterable<Uint8Array>
@@ -78,34 +78,17 @@ function sealAll(message: Bytes, handshake: EncryptedStream['handshake']): Uint8
   const total = message.byteLength
   const frames = Math.ceil(total / maxPlainBytes)
   const output = lend(total + frames * (prefixBytes + tagBytes))
-  const source = message instanceof Uint8Array ? [message] : [...message]
-  let part = 0
-  let partAt = 0
   let at = 0
-  for (let left = total; left > 0; ) {
-    const length = Math.min(left, maxPlainBytes)
-    const frameBytes = length + tagBytes
-    output[at] = frameBytes >> 8
-    output[at + 1] = frameBytes & 0xff
-    const plainAt = at + prefixBytes
-    for (let filled = 0; filled < length; ) {
-      const from = source[part] as Uint8Array
-      const piece = from.subarray(partAt, partAt + length - filled)
-      output.set(piece, plainAt + filled)
-      filled += piece.length
-      partAt += piece.length
-      if (partAt === from.length) {
-        part++
-        partAt = 0
-      }
-    }
-    const sealed = output.subarray(plainAt, plainAt + frameBytes)
-    sealTarget = sealed
-    const result = handshake.encrypt(output.subarray(plainAt, plainAt + length))
-    // A cipher that does not work in place leaves the target alone.
-    if (takeSealTarget() !== undefined) output.set(result.subarray(), plainAt)
-    at = plainAt + frameBytes
-    left -= length
+  for (let from = 0; from < total; from += maxPlainBytes) {
+    const plain = part(message, from, Math.min(total, from + maxPlainBytes))
+    const frameBytes = plain.byteLength + tagBytes
+    output[at++] = frameBytes >> 8
+    output[at++] = frameBytes & 0xff
+    sealTarget = output.subarray(at, at + frameBytes)
+    const result = handshake.encrypt(plain)
+    // A cipher that has memory of its own leaves the target alone.
+    if (takeSealTarget() !== undefined) output.set(result.subarray(), at)
+    at += frameBytes
   }
   return new Uint8ArrayList(output)
 }

@@ -8,9 +8,11 @@
 
 import { type ICryptoInterface, noise } from '@chainsafe/libp2p-noise'
 import { asCrypto, defaultCrypto } from '@chainsafe/libp2p-noise/crypto'
+import type { Uint8ArrayList } from 'uint8arraylist'
 import { type LongAead, libcrypto } from '#src/p2p/noise/libcrypto.ts'
 import { quickenFrames, takeSealTarget } from '#src/p2p/noise/noise-frames.ts'
 import { type SodiumAead, sodium } from '#src/p2p/noise/sodium.ts'
+import { fill } from '#src/util/pieces.ts'
 
 const tagBytes = 16
 
@@ -35,17 +37,12 @@ export function hybridAead(addon: SodiumAead, longest: () => LongAead | undefine
       const sealed = takeSealTarget() ?? Buffer.allocUnsafe(plaintext.byteLength + tagBytes)
       const long = plaintext.byteLength >= libcryptoFromBytes && ad.byteLength === 0 ? longest() : undefined
       if (long !== undefined) {
-        long.seal(sealed, plaintext.subarray(), nonce, k)
+        long.seal(sealed, plaintext, nonce, k)
         return sealed
       }
-      addon.crypto_aead_chacha20poly1305_ietf_encrypt(
-        sealed,
-        plaintext.subarray(),
-        orNull(ad),
-        null,
-        nonce,
-        k,
-      )
+      // libsodium wants it in one piece, which may be where it is sealed.
+      const plain = plaintext instanceof Uint8Array ? plaintext : joinedIn(sealed, plaintext)
+      addon.crypto_aead_chacha20poly1305_ietf_encrypt(sealed, plain, orNull(ad), null, nonce, k)
       return sealed
     },
     chaCha20Poly1305Decrypt(ciphertext, nonce, ad, k, dst) {
@@ -72,6 +69,10 @@ export function hybridAead(addon: SodiumAead, longest: () => LongAead | undefine
       return opened
     },
   }
+}
+
+function joinedIn(memory: Uint8Array, list: Uint8ArrayList): Uint8Array {
+  return fill(memory.subarray(0, list.byteLength), list)
 }
 
 function orNull(ad: Uint8Array): Uint8Array | null {

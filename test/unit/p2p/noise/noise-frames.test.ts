@@ -34,13 +34,13 @@ function stream(inPlace: boolean, seen = new Uint8ArrayList()): Quickened {
     abort: (error: Error) => aborted.push(error),
     decoder: { buffer: seen, decode: () => [] },
     handshake: {
-      encrypt(plain: Uint8Array): Uint8Array {
-        const shifted = plain.map((byte) => byte + 1)
+      encrypt(plain: Uint8Array | Uint8ArrayList): Uint8Array {
+        const shifted = plain.subarray().map((byte) => byte + 1)
         const tag = new Uint8Array(tagBytes).fill(sealed++)
         const target = inPlace ? takeSealTarget() : undefined
-        const output = target ?? new Uint8Array(plain.length + tagBytes)
+        const output = target ?? new Uint8Array(plain.byteLength + tagBytes)
         output.set(shifted)
-        output.set(tag, plain.length)
+        output.set(tag, plain.byteLength)
         return output
       },
       decrypt(frame: Uint8Array, target: Uint8Array): Uint8Array {

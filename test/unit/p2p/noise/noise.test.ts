@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test'
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { asCrypto } from '@chainsafe/libp2p-noise/crypto'
+import fc from 'fast-check'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { libcrypto } from '#src/p2p/noise/libcrypto.ts'
 import { hybridAead, nativeNoise } from '#src/p2p/noise/noise.ts'
@@ -91,6 +92,29 @@ for (const size of sizes) {
     const list = new Uint8ArrayList(sealed.slice(0, cut), sealed.slice(cut))
     const opened = aead.chaCha20Poly1305Decrypt(list, nonce, associated.none, key)
     expect(Buffer.from(opened.subarray()).equals(Buffer.from(plaintext))).toBe(true)
+  })
+}
+
+for (const [name, cipher] of [
+  ['OpenSSL or libsodium', aead],
+  ['libsodium alone', hybridAead(addon, () => undefined)],
+] as const) {
+  test(`seals what comes in any pieces as one, ${name}`, () => {
+    const cuts = fc.array(fc.nat({ max: 40_000 }), { maxLength: 12 })
+    fc.assert(
+      fc.property(fc.integer({ min: 400, max: 65_519 }), cuts, (size, at) => {
+        const { key, nonce, plaintext } = vector(size)
+        const ends = [...at.map((n) => Math.min(n, size)).sort((a, b) => a - b), size]
+        // As views of larger memory, some of them empty.
+        const pieces = ends.map((end, i) => plaintext.subarray(ends[i - 1] ?? 0, end))
+        const list = new Uint8ArrayList(...pieces)
+        const sealed = cipher.chaCha20Poly1305Encrypt(list, nonce, associated.none, key)
+        const expected = asCrypto.chaCha20Poly1305Encrypt(plaintext, nonce, associated.none, key)
+        expect(Buffer.from(sealed.subarray()).equals(Buffer.from(expected.subarray()))).toBe(true)
+        expect(list.subarray()).toEqual(plaintext)
+      }),
+      { numRuns: 60 },
+    )
   })
 }
 
