@@ -1,6 +1,6 @@
 #!/usr/bin/env bun
 import process from 'node:process'
-import { tuneAllocator } from '#src/cli/allocator.ts'
+import { tuneRuntime } from '#src/cli/runtime-tuning.ts'
 import type { ExitCode } from '#src/cli/terminal.ts'
 
 const args = process.argv.slice(2)
@@ -23,7 +23,7 @@ function flush(stream: NodeJS.WriteStream): Promise<void> {
 }
 
 // Before anything else is loaded, because it would be loaded again.
-if (command === 'run') tuneAllocator()
+if (command === 'run') tuneRuntime()
 const code = await obey()
 // Libraries may leave timers and sockets behind, so the end is said outright, once all output is out.
 await Promise.all([flush(process.stdout), flush(process.stderr)])

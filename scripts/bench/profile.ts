@@ -2,6 +2,7 @@
 import { mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { tuning } from '#src/cli/runtime-tuning.ts'
 import { loadCases } from './cases.ts'
 import { startEdge } from './edge.ts'
 import type { Lab } from './lab.ts'
@@ -23,8 +24,8 @@ export async function profile(lab: Lab, name: string): Promise<ProfileResult> {
   const directory = await mkdtemp(join(tmpdir(), 'kitsune-profile-'))
   try {
     const stage = await startStage(lab, { ...stageOf(spec), kinds: ['direct'] })
-    // Else it would start itself anew for the allocator's sake and be profiled twice.
-    const env = { ...spec.env, MIMALLOC_PURGE_DELAY: '5000', MIMALLOC_PURGE_HOLES: '0' }
+    // Else it would start itself anew and be profiled twice.
+    const env = { ...spec.env, ...tuning }
     const started = startEdge(lab, { backends: [stage.backend.rpc], env, profileInto: directory })
     const edge = securedBy(lab.options.security, await lab.keep(started))
     // The first load is there to be compiled; the profile is that of the second.

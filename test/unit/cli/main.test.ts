@@ -30,12 +30,12 @@ test('the process writes everything and ends with the exit code of the command',
   expect(wrong.stderr).toContain('2 problems')
 })
 
-test('nothing but the allocator is loaded before the process starts itself anew', async () => {
+test('nothing but the tuning is loaded before the process starts itself anew', async () => {
   const found = new Bun.Transpiler({ loader: 'ts' }).scan(await Bun.file(main).text()).imports
   const loadedFirst = found.filter(({ kind }) => kind === 'import-statement').map(({ path }) => path)
-  expect(loadedFirst).toEqual(['node:process', '#src/cli/allocator.ts'])
-  const allocator = await Bun.file(new URL('../../../src/cli/allocator.ts', import.meta.url)).text()
-  expect(new Bun.Transpiler({ loader: 'ts' }).scanImports(allocator).map(({ path }) => path)).toEqual([
+  expect(loadedFirst).toEqual(['node:process', '#src/cli/runtime-tuning.ts'])
+  const tuning = await Bun.file(new URL('../../../src/cli/runtime-tuning.ts', import.meta.url)).text()
+  expect(new Bun.Transpiler({ loader: 'ts' }).scanImports(tuning).map(({ path }) => path)).toEqual([
     'node:process',
   ])
 })
