@@ -57,8 +57,8 @@ export async function openDoors(
     if (late.length === 0) return
     tell([...doors.filter(({ kind }) => kind !== 'wss'), ...late])
     warnOfClosed(late, log)
-    const opened = late.filter(({ fault }) => fault === undefined)
-    log.info({ listen: opened.map(({ address }) => address) }, 'Doors are open now, with their certificates')
+    const opened = late.filter(({ fault }) => fault === undefined).map(({ address }) => address)
+    if (opened.length > 0) log.info({ listen: opened }, 'Doors are open now, with their certificates')
   }
   openLate().catch((error: unknown) => log.error({ err: error }, 'Doors could not be opened later'))
 }

@@ -1,9 +1,11 @@
 import { afterEach, expect, test } from 'bun:test'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Config } from '#src/config/config.ts'
-import { openPlainHttp } from '#src/edge-doors.ts'
+import { openDoors, openPlainHttp } from '#src/edge-doors.ts'
 import { Gate } from '#src/p2p/door/gater.ts'
 import type { FrontHost } from '#src/p2p/host.ts'
+import type { Log } from '#src/telemetry/log.ts'
+import type { DoorState } from '#src/telemetry/metrics.ts'
 
 const stops: Array<() => unknown> = []
 afterEach(async () => {
@@ -64,4 +66,29 @@ test('a port that is taken is named, with who has it and what to do; those befor
     facts: { reasons: [expect.stringMatching(/^\/ip4\/127\.0\.0\.1\/tcp\/\d+: .*another/)] },
   })
   expect(await open({ http: [other] })).toEqual([Number(port)])
+})
+
+test('doors that open later are told, and nothing is said to be open when none did', async () => {
+  const states = (...faults: (string | undefined)[]) =>
+    faults.map((fault, i) => ({ kind: 'wss', address: `wss ${i}`, fault })) as unknown as DoorState[]
+  const told = async (late: readonly DoorState[]) => {
+    const lines: unknown[] = []
+    const say = (facts: object, message: string) => lines.push([message, facts])
+    const log = { info: say, warn: say, error: say } as unknown as Log
+    const frontHost = { open: async () => states('no certificate'), openLate: async () => late }
+    const tells: unknown[] = []
+    const parts = { certificates: undefined, frontHost: frontHost as unknown as FrontHost, log }
+    await openDoors(parts, (doors) => tells.push(doors))
+    await new Promise(setImmediate)
+    return { tells, lines: lines.slice(1) }
+  }
+  const opened = await told(states(undefined, 'taken'))
+  expect(opened.tells).toEqual([states('no certificate'), states(undefined, 'taken')])
+  expect(opened.lines).toEqual([
+    ['A door that is optional stays closed', { listen: 'wss 1', reason: 'taken' }],
+    ['Doors are open now, with their certificates', { listen: ['wss 0'] }],
+  ])
+  expect((await told(states('taken'))).lines).toEqual([
+    ['A door that is optional stays closed', { listen: 'wss 0', reason: 'taken' }],
+  ])
 })
