@@ -12,22 +12,37 @@ interface Quickened {
   /** What was opened by the short way. */
   readonly opened: Uint8ArrayList
   readonly aborted: Error[]
+  /** What was written below, write by write. */
+  readonly writes: Uint8Array[]
   encrypt(message: Uint8Array | Uint8ArrayList): Uint8ArrayList
+  sendData(message: Uint8Array | Uint8ArrayList): { sentBytes: number; canSendMore: boolean }
   decrypt(frame: Uint8Array): Uint8Array
   decoder: { decode(bytes: Uint8Array | Uint8ArrayList): Iterable<Uint8Array> }
 }
 
 /** A cipher that adds one to each byte and has a tag of its frame's number; in place if `inPlace`. */
-function stream(inPlace: boolean, seen = new Uint8ArrayList()): Quickened {
+function stream(inPlace: boolean, seen = new Uint8ArrayList(), room = Infinity): Quickened {
   let sealed = 0
   let frames = 0
   const opened = new Uint8ArrayList()
   const aborted: Error[] = []
-  const open = { readStatus: 'readable', readBuffer: new Uint8ArrayList(), send: () => true }
+  const writes: Uint8Array[] = []
+  const send = (bytes: Uint8ArrayList): boolean => writes.push(bytes.slice()) < room
+  const open = { readStatus: 'readable', readBuffer: new Uint8ArrayList(), send }
+  const below = {
+    ...open,
+    writeStatus: 'writable',
+    writableNeedsDrain: false,
+    writeBuffer: new Uint8ArrayList(),
+    sendData: (bytes: Uint8ArrayList) => ({ sentBytes: bytes.byteLength, canSendMore: send(bytes) }),
+    onData: () => {},
+    flush: () => connection.flushed++,
+  }
   const connection = {
     ...open,
     flushed: 0,
-    stream: { ...open, onData: () => {}, flush: () => connection.flushed++ },
+    stream: below,
+    writes,
     opened,
     aborted,
     onData: (bytes: Uint8Array) => opened.append(bytes),
@@ -114,4 +129,25 @@ test('who hurries a connection hurries the one below', () => {
   const secured = stream(true) as unknown as { flush(): void; flushed: number }
   secured.flush()
   expect(secured.flushed).toBe(1)
+})
+
+test('frames that are full leave together, and what fills none by a write of its own', () => {
+  const full = 65_519
+  for (const [bytes, writes] of [
+    [1, [1]],
+    [full, [full]],
+    [full + 1, [full, 1]],
+    [4 * full, [4 * full]],
+    [4 * full + 128, [4 * full, 128]],
+  ] as const) {
+    const message = Uint8Array.from({ length: bytes }, (_, i) => i * 7)
+    const sender = stream(true)
+    expect(sender.sendData(message)).toEqual({ sentBytes: bytes, canSendMore: true })
+    const sealed = writes.map((plain) => plain + Math.ceil(plain / full) * (2 + tagBytes))
+    expect(sender.writes.map(({ length }) => length)).toEqual(sealed)
+    const receiver = stream(true)
+    for (const each of sender.writes) receiver.stream.onData(each)
+    expect(Buffer.compare(receiver.opened.subarray(), message)).toBe(0)
+  }
+  expect(stream(true, new Uint8ArrayList(), 2).sendData(new Uint8Array(2 * full + 1)).canSendMore).toBe(false)
 })
