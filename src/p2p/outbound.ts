@@ -3,7 +3,7 @@ import { Uint8ArrayList } from 'uint8arraylist'
 import { type Version, versionOf } from '#src/bitswap/protocol.ts'
 import { whenRead } from '#src/mux/short-way.ts'
 import { type Keeper, type Resends, resendMs } from '#src/p2p/resends.ts'
-import { closeSoon, readToItsEnd } from '#src/p2p/stream-ends.ts'
+import { closeFully, closeSoon, readToItsEnd } from '#src/p2p/stream-ends.ts'
 import type { Link } from '#src/relay/ports.ts'
 import { asError } from '#src/util/errors.ts'
 
@@ -127,12 +127,17 @@ export class Outbound implements Link, Keeper {
     return nowMs - this.#sentMs < resendMs
   }
 
-  /** Takes nothing more and resolves once what was sent has left, or after `timeoutMs`. */
+  /**
+   * Takes nothing more and resolves once what was sent has been read, or after `timeoutMs`. That it has left is not enough:
+   * a connection that is closed while its peer still sends, grants of a window say, takes back what that has not read.
+   */
   async finish(timeoutMs: number): Promise<void> {
     this.#closed = true
-    const stream = this.#stream
+    const streams = [...this.#unread]
+    if (this.#stream !== undefined) streams.push(this.#stream)
     this.#stream = undefined
-    await stream?.close({ signal: AbortSignal.timeout(timeoutMs) }).catch(ignore)
+    const lately = this.sentLately(performance.now())
+    await Promise.all(streams.map((stream) => closeFully(stream, timeoutMs, lately)))
   }
 
   /** The message that left last is not to be sent again. */

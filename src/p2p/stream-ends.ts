@@ -20,6 +20,14 @@ export function readToItsEnd(stream: Stream, timeoutMs: number): Promise<void> {
   })
 }
 
+/** Closes our side and resolves when all has left and, if `read`, the peer has read it; after `timeoutMs` at the latest. */
+export async function closeFully(stream: Stream, timeoutMs: number, read: boolean): Promise<void> {
+  if (stream.status === 'closed') return
+  const isRead = read ? readToItsEnd(stream, timeoutMs) : undefined
+  await stream.close({ signal: AbortSignal.timeout(timeoutMs) }).catch(() => {})
+  await isRead
+}
+
 /** Closes our side without waiting, and the whole stream if the peer does not follow. */
 export function closeSoon(stream: Stream, timeoutMs = closeTimeoutMs): void {
   stream.close().catch(() => {})

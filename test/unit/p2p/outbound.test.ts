@@ -239,6 +239,50 @@ test('an idle stream is closed, and a new one opened when there is something aga
   expect(it.streams[1]?.sent.map((bytes) => [...bytes])).toEqual([[3]])
 })
 
+/** Streams whose close ends our side alone, as that of a peer which has not read to the end. */
+function halfClosing(): FakeStream {
+  const stream = new FakeStream()
+  stream.close = async () => {
+    stream.closes++
+  }
+  return stream
+}
+
+test('it finishes when its peer has read what was sent: that it has left is not enough', async () => {
+  const it = underTest()
+  it.open = async () => halfClosing()
+  await send(it, one)
+  let finished = false
+  const finishing = it.outbound.finish(5_000).then(() => {
+    finished = true
+  })
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  expect([it.streams[0]?.closes, finished]).toEqual([1, false])
+  it.streams[0]?.endWrite()
+  await finishing
+  expect(it.streams[0]?.closes).toBe(1)
+})
+
+test('it finishes in time though its peer never says that it has read, and at once where nothing was sent lately', async () => {
+  const it = underTest()
+  it.open = async () => halfClosing()
+  await send(it, one)
+  const beganMs = performance.now()
+  await it.outbound.finish(50)
+  expect(performance.now() - beganMs).toBeGreaterThanOrEqual(45)
+
+  const quiet = underTest()
+  quiet.open = async () => halfClosing()
+  await send(quiet, one)
+  const now = spyOn(performance, 'now').mockReturnValue(performance.now() + 60_000)
+  try {
+    await quiet.outbound.finish(60_000)
+  } finally {
+    now.mockRestore()
+  }
+  expect(quiet.streams[0]?.closes).toBe(1)
+})
+
 test('after close nothing is sent', async () => {
   const it = underTest()
   it.queue.push(one)
