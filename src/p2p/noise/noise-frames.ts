@@ -32,7 +32,6 @@ interface EncryptedStream {
     readonly buffer?: Uint8ArrayList
   }
   decrypt(frame: Uint8Array): Uint8Array | Uint8ArrayList
-  encrypt(message: Bytes): Uint8ArrayList
   sendData(message: Bytes): { sentBytes: number; canSendMore: boolean }
   onData(plain: Bytes): void
   abort(error: Error): void
@@ -60,7 +59,6 @@ export function quickenFrames(connection: MessageStream): MessageStream {
   })
   stream.decoder = splitter
   stream.decrypt = (frame) => handshake.decrypt(frame, frame.subarray(0, frame.length - tagBytes))
-  stream.encrypt = (message) => sealAll(message, handshake)
   stream.sendData = (message) => {
     const { byteLength } = message
     // What fills no frame leaves by a write of its own: behind others in one, the last packet of a block was sent once some

@@ -8,7 +8,6 @@
 
 import { type ICryptoInterface, noise } from '@chainsafe/libp2p-noise'
 import { asCrypto, defaultCrypto } from '@chainsafe/libp2p-noise/crypto'
-import type { Uint8ArrayList } from 'uint8arraylist'
 import { type LongAead, libcrypto } from '#src/p2p/noise/libcrypto.ts'
 import { quickenFrames, takeSealTarget } from '#src/p2p/noise/noise-frames.ts'
 import { type SodiumAead, sodium } from '#src/p2p/noise/sodium.ts'
@@ -41,7 +40,10 @@ export function hybridAead(addon: SodiumAead, longest: () => LongAead | undefine
         return sealed
       }
       // libsodium wants it in one piece, which may be where it is sealed.
-      const plain = plaintext instanceof Uint8Array ? plaintext : joinedIn(sealed, plaintext)
+      const plain =
+        plaintext instanceof Uint8Array
+          ? plaintext
+          : fill(sealed.subarray(0, plaintext.byteLength), plaintext)
       addon.crypto_aead_chacha20poly1305_ietf_encrypt(sealed, plain, orNull(ad), null, nonce, k)
       return sealed
     },
@@ -69,10 +71,6 @@ export function hybridAead(addon: SodiumAead, longest: () => LongAead | undefine
       return opened
     },
   }
-}
-
-function joinedIn(memory: Uint8Array, list: Uint8ArrayList): Uint8Array {
-  return fill(memory.subarray(0, list.byteLength), list)
 }
 
 function orNull(ad: Uint8Array): Uint8Array | null {

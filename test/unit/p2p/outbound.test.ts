@@ -256,7 +256,8 @@ test('it finishes when its peer has read what was sent: that it has left is not 
   const finishing = it.outbound.finish(5_000).then(() => {
     finished = true
   })
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  await until(() => it.streams[0]?.closes === 1, 'the end of our side')
+  await new Promise((resolve) => setImmediate(resolve))
   expect([it.streams[0]?.closes, finished]).toEqual([1, false])
   it.streams[0]?.endWrite()
   await finishing
